@@ -1,0 +1,207 @@
+"""The project's ``RESQUE`` setting, read once into a frozen `Config`.
+
+Each field of `Config` is one key of the dict, in lower case; its comment is its documentation.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+
+from .errors import ConfigurationError, InvalidQueue
+from .job import check_queue
+
+COMMAND_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
+"""What a command that is a job may be called; checked before anything is looked up."""
+
+COMMAND_DEFAULTS = ("queue", "track")
+"""What ``RESQUE["COMMANDS"]["name"]`` may set for a command."""
+
+
+@dataclass(frozen=True, eq=False)
+class Config:
+    """The settings in force. Built by `config`; never changed."""
+
+    cache: str = "default"
+    """The alias in ``CACHES``, a django-redis one, whose server holds the queues."""
+    embedded: Path | None = None
+    """Folder of the private server that the project's processes share. With no Redis configured and ``DEBUG`` on:
+    ``BASE_DIR/var/resque``."""
+    namespace: str = "resque"
+    """What every key begins with, before a ``:``. Several sites on one Redis each have their own."""
+    queue: str = "default"
+    """Where a job goes when neither the call, nor the settings, nor the command says."""
+    commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Commands that may be jobs although they are not `JobCommand`s: a list of names, or name → defaults."""
+    check: bool = True
+    """Whether `enqueue` checks that the command exists, may be a job and takes its arguments. False for a program
+    that enqueues commands which only its workers have."""
+    track: bool = True
+    """Whether the status of a job can be looked up by its id."""
+    status_ttl: int = 3600
+    """Seconds that a status is kept after the job's end; a failure's is kept for 24 hours at least."""
+    grace: float = 25
+    """Seconds that running jobs get to finish when the worker is told to stop."""
+    max_crashes: int = 3
+    """The crash of a job, counted from one, that makes it a failure."""
+    max_jobs: int = 10_000
+    """Jobs after which a performer is replaced."""
+    max_rss: int | None = None
+    """Resident memory in MB above which a performer is replaced after its job."""
+    failed_max: int = 10_000
+    """The failed list holds up to ten times as many records; beyond that the oldest are dropped, and this is logged."""
+    testing: str = "outbox"
+    """Under a test runner: ``"outbox"`` collects jobs in `django_resque.testing.outbox`, ``"real"`` pushes them."""
+
+
+@cache
+def config() -> Config:
+    """The settings in force. Raises `ConfigurationError` for a value that cannot be used; unknown keys are left to
+    the system checks."""
+    values: dict[str, Any] = {}
+    for key, value in raw_settings().items():
+        if key in _READERS:
+            values[key.lower()] = _read(key, value)
+    return Config(**values)
+
+
+def problems() -> Iterator[str]:
+    """What is wrong with the ``RESQUE`` setting, a sentence each."""
+    try:
+        found = raw_settings()
+    except ConfigurationError as error:
+        yield str(error)
+        return
+    for key, value in found.items():
+        if key not in _READERS:
+            yield f"RESQUE[{key!r}] is unknown{_did_you_mean(key, _READERS)}."
+            continue
+        try:
+            _read(key, value)
+        except ConfigurationError as error:
+            yield str(error)
+
+
+def raw_settings() -> Mapping[str, Any]:
+    """The ``RESQUE`` dict as the project wrote it. Raises `ConfigurationError` when it is not a dict."""
+    found = getattr(settings, "RESQUE", {})
+    if not isinstance(found, Mapping):
+        raise ConfigurationError(f"RESQUE must be a dict, not {type(found).__name__}")
+    return found
+
+
+def _read(key: str, value: Any) -> Any:
+    try:
+        return _READERS[key](value)
+    except (TypeError, ValueError, InvalidQueue) as error:
+        shown = re.sub(r"://\S*@", "://…@", repr(value))  # the password of an address that stands in the wrong place
+        raise ConfigurationError(f"RESQUE[{key!r}] = {shown}: {error}") from error
+
+
+def _did_you_mean(word: object, known: Mapping[str, Any] | tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(
+        str(word).upper() if isinstance(known, dict) else str(word), known, n=1, cutoff=0.5
+    )
+    return f" (did you mean {close[0]!r}?)" if close else f" (known are {', '.join(sorted(known))})"
+
+
+# -- one reader for each kind of value ---------------------------------------------------------------------------------
+
+
+def _alias(value: Any) -> str:
+    if not isinstance(value, str) or not value or "://" in value:
+        raise TypeError("must be the name of an alias in CACHES")
+    return value
+
+
+def _namespace(value: Any) -> str:
+    if not isinstance(value, str) or not value or re.search(r"\s", value) or value.endswith(":"):
+        raise ValueError("must be a text without white space that does not end in ':' (one is added)")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError("must be True or False")
+    return value
+
+
+def _number(least: float, kind: type) -> Callable[[Any], Any]:
+    def read(value: Any) -> Any:
+        if type(value) not in (int, kind) or not least <= value < math.inf:  # NaN compares with nothing
+            raise ValueError(f"must be {'an integer' if kind is int else 'a number'} of at least {least}")
+        return value
+
+    return read
+
+
+def _optional(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: None if value is None else reader(value)
+
+
+def _folder(value: Any) -> Path:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise TypeError("must be the path of a folder")
+    return Path(value).absolute()
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise ValueError(f"must be one of {', '.join(map(repr, words))}")
+        return str(value)
+
+    return read
+
+
+def _commands(value: Any) -> dict[str, Mapping[str, Any]]:
+    if isinstance(value, (str, bytes)) or not isinstance(value, (Mapping, list, tuple, set, frozenset)):
+        raise TypeError("must be a list of command names, or a dict of name → defaults")
+    commands = dict(value) if isinstance(value, Mapping) else {name: {} for name in value}
+    for name, defaults in commands.items():
+        if not isinstance(name, str) or not COMMAND_NAME.fullmatch(name):
+            raise ValueError(
+                f"{name!r} cannot be the name of a command that is a job: lower-case letters, digits and _"
+            )
+        if not isinstance(defaults, Mapping):
+            raise TypeError(f"the defaults of {name!r} must be a dict")
+        for key, setting in defaults.items():
+            if key not in COMMAND_DEFAULTS:
+                raise ValueError(f"{name!r} has the unknown default {key!r}{_did_you_mean(key, COMMAND_DEFAULTS)}")
+            _flag(setting) if key == "track" else check_queue(setting)
+    return commands
+
+
+_READERS: dict[str, Callable[[Any], Any]] = {
+    "CACHE": _alias,
+    "EMBEDDED": _optional(_folder),
+    "NAMESPACE": _namespace,
+    "QUEUE": check_queue,
+    "COMMANDS": _commands,
+    "CHECK": _flag,
+    "TRACK": _flag,
+    "STATUS_TTL": _number(1, int),
+    "GRACE": _number(0, float),
+    "MAX_CRASHES": _number(1, int),
+    "MAX_JOBS": _number(1, int),
+    "MAX_RSS": _optional(_number(1, int)),
+    "FAILED_MAX": _number(1, int),
+    "TESTING": _one_of("outbox", "real"),
+}
+
+
+def _forget(*, setting: str, **kwargs: object) -> None:
+    if setting in ("RESQUE", "CACHES", "DEBUG", "BASE_DIR"):
+        config.cache_clear()
+
+
+setting_changed.connect(_forget)

@@ -1,0 +1,92 @@
+"""Every error that django_resque raises, in one tree."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .job import Job
+
+
+class ResqueError(Exception):
+    """Something that django_resque was asked to do cannot be done; the message says what to change."""
+
+
+class ConfigurationError(ResqueError):
+    """The ``RESQUE`` setting, or what it names, cannot be used as it is."""
+
+
+class InvalidJob(ResqueError):
+    """The job was refused before anything was sent."""
+
+
+class UnknownCommand(InvalidJob):
+    """No installed app has a management command of this name."""
+
+
+class RefusedCommand(InvalidJob):
+    """The command exists, but this project has not allowed it to be a job."""
+
+
+class InvalidArguments(InvalidJob):
+    """The arguments do not fit the command's own parser."""
+
+
+class InvalidQueue(InvalidJob):
+    """This cannot be the name of a queue."""
+
+
+class InvalidPayload(InvalidJob):
+    """The job cannot be written as a payload, or these bytes are not one."""
+
+
+class StoreError(ResqueError):
+    """Redis did not do what it was asked for."""
+
+
+class StoreUnavailable(StoreError):
+    """Redis cannot be reached, or did not answer in time.
+
+    ``sent`` is True when the request had gone out, so that it may have been carried out.
+    """
+
+    def __init__(self, message: str, *, sent: bool) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class EnqueueError(ResqueError):
+    """A job was not pushed.
+
+    ``job`` is the first job concerned and ``jobs`` are all of them. ``uncertain`` is True when the push may have been
+    carried out although no answer came back.
+    """
+
+    def __init__(self, message: str, jobs: tuple[Job, ...], *, uncertain: bool = False) -> None:
+        super().__init__(message)
+        self.jobs = jobs
+        self.uncertain = uncertain
+
+    @property
+    def job(self) -> Job:
+        return self.jobs[0]
+
+
+class QueueFull(EnqueueError):
+    """Redis has reached its ``maxmemory`` and takes no more jobs."""
+
+
+class JobFailed(ResqueError):
+    """A job ended without having done its work."""
+
+
+class CommandExited(JobFailed):
+    """The command called ``sys.exit()``; ``status`` is what it gave, a number other than 0 or a message."""
+
+    def __init__(self, status: object) -> None:
+        super().__init__(status if isinstance(status, str) else f"The command exited with status {status}")
+        self.status = status
+
+
+class PoisonJob(JobFailed):
+    """The process performing the job died again and again, so the job is not tried any more."""

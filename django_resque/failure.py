@@ -1,0 +1,160 @@
+"""A failure record: what is kept of a job that was not done.
+
+Every program of the Resque family may have written one, each with times and fields of its own, and some write none of
+it. `Failure.from_record` reads them all and never raises; `failure_record` writes the family's common form.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from .errors import InvalidPayload
+from .job import Job, dump_json, load_json
+
+_FORMATS = (
+    "%Y/%m/%d %H:%M:%S %Z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
+    "%Y/%m/%d %H:%M:%S %z",
+    "%a %b %d %H:%M:%S %Z %Y",  # PHP: Fri Nov 20 13:23:26 UTC 2026
+    "%a %b %d %H:%M:%S %z %Y",
+    "%a %b %d %Y %H:%M:%S GMT%z",  # JavaScript: Fri Nov 20 2026 14:05:02 GMT+0000 (Coordinated Universal Time)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One record of the failed list.
+
+    ``raw`` are its exact bytes, which identify it. ``failed_at`` is an aware datetime or None, ``job`` is None when the
+    payload is not a job. ``extra`` holds what only we write, such as ``output``.
+    """
+
+    raw: bytes
+    failed_at: datetime | None
+    job: Job | None
+    exception: str
+    error: str
+    backtrace: Sequence[str]
+    worker: str
+    queue: str
+    extra: Mapping[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """The SHA-1 of the exact bytes, for links."""
+        return hashlib.sha1(self.raw, usedforsecurity=False).hexdigest()
+
+    @classmethod
+    def from_record(cls, raw: bytes) -> Failure:
+        """Read a record, whatever it is."""
+        try:
+            found = json.loads(raw)
+        except (ValueError, RecursionError):
+            found = None
+        record: Mapping[str, Any] = found if isinstance(found, dict) else {}
+        queue = _text(record.get("queue"))
+        backtrace = record.get("backtrace")
+        known = ("failed_at", "payload", "exception", "error", "backtrace", "worker", "queue")
+        return cls(
+            raw=raw,
+            failed_at=parse_time(record.get("failed_at")),
+            job=_job(record.get("payload"), queue),
+            exception=_text(record.get("exception")),
+            error=_text(record.get("error")) if record else str(raw[:2048], "utf-8", "backslashreplace"),
+            backtrace=[_text(line) for line in backtrace] if isinstance(backtrace, list) else [],
+            worker=_text(record.get("worker")),
+            queue=queue,
+            extra={key: value for key, value in record.items() if key not in known},
+        )
+
+
+def failure_record(
+    *,
+    payload: bytes,
+    queue: str,
+    worker: str,
+    exception: str,
+    error: str,
+    backtrace: Sequence[str] = (),
+    extra: Mapping[str, Any] | None = None,
+    now: datetime,
+) -> bytes:
+    """A failure record as the whole family reads it, our ``extra`` keys last.
+
+    The payload goes in as it is; one that is no JSON object is replaced by a stub that has its bytes in base64, because
+    foreign pages fail on anything else.
+    """
+    before = dump_json({"failed_at": now.strftime("%Y/%m/%d %H:%M:%S UTC")})
+    after = dump_json(
+        {
+            "exception": printable(exception),
+            "error": printable(error),
+            "backtrace": [printable(line) for line in backtrace],
+            "worker": worker,
+            "queue": queue,
+            **(extra or {}),
+        }
+    )
+    return b'%b,"payload":%b,%b' % (before[:-1], payload_object(payload), after[1:])
+
+
+def payload_object(payload: bytes) -> bytes:
+    """``payload``, when it is a JSON object; else a stub object that holds its bytes in base64."""
+    try:
+        if isinstance(load_json(payload), dict):
+            return payload
+    except InvalidPayload:
+        pass
+    return dump_json({"class": "", "args": [], "base64": base64.b64encode(payload).decode()})
+
+
+def parse_time(value: object) -> datetime | None:
+    """The time in any of the family's formats (a text, or unix seconds), aware, or None."""
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        try:
+            return datetime.fromtimestamp(value, UTC)
+        except (ValueError, OverflowError, OSError):
+            return None
+    if not isinstance(value, str) or len(value) > 100:  # the expression below takes forever over a long one
+        return None
+    text = re.sub(r"\s*\([^)]*\)$", "", value.strip())
+    try:
+        return _aware(datetime.fromisoformat(text))
+    except ValueError:
+        pass
+    for form in _FORMATS:
+        try:
+            return _aware(datetime.strptime(text, form))  # noqa: DTZ007  _aware adds the zone
+        except ValueError:
+            continue
+    return None
+
+
+def _aware(moment: datetime) -> datetime:
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def printable(text: str) -> str:
+    """``text`` without what UTF-8 cannot hold (lone surrogates)."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _text(value: object) -> str:
+    if value is None:
+        return ""
+    return printable(value if isinstance(value, str) else json.dumps(value))
+
+
+def _job(payload: object, queue: str) -> Job | None:
+    if not isinstance(payload, dict):
+        return None
+    try:
+        return Job.from_mapping(payload, queue)
+    except InvalidPayload:
+        return None

@@ -1,0 +1,91 @@
+"""One connection that runs scripts, and knows whether a request had gone out when it failed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from redis import ConnectionPool
+from redis.exceptions import (
+    AuthenticationError,
+    ConnectionError,
+    NoScriptError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from ..errors import StoreError, StoreUnavailable
+from .scripts import Script
+
+_NOT_NOW = ("MASTERDOWN", "NOREPLICAS", "MISCONF", "LOADING", "CLUSTERDOWN", "UNKILLABLE", "BUSY")
+"""Error replies of a server that is there but cannot serve at the moment."""
+
+
+class OutOfMemory(StoreError):
+    """The server has reached its ``maxmemory``; nothing was written."""
+
+
+class Line:
+    """A connection of its own, outside of the pool whose settings it shares.
+
+    Not thread-safe: whoever holds it uses it alone. After any failure the next call connects anew.
+    """
+
+    def __init__(self, pool: ConnectionPool, *, timeout: float, connect_timeout: float) -> None:
+        self._connection = pool.connection_class(
+            **{
+                **pool.connection_kwargs,
+                "socket_timeout": timeout,
+                "socket_connect_timeout": connect_timeout,
+            }
+        )
+
+    def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:
+        """Run a script and return its reply.
+
+        Raises `StoreUnavailable` when the server cannot be reached or does not serve now, `OutOfMemory` when it is
+        full, and `StoreError` for any other error reply.
+        """
+        sent = False
+        try:
+            self._connection.connect()
+            sent = True
+            self._connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
+            try:
+                return self._connection.read_response()
+            except NoScriptError:
+                self._connection.send_command("EVAL", script.source, len(keys), *keys, *args)
+                return self._connection.read_response()
+        except AuthenticationError as error:
+            self._connection.disconnect()
+            raise StoreUnavailable(f"Redis refused the credentials: {error}", sent=False) from error
+        except (ConnectionError, TimeoutError, OSError) as error:
+            self._connection.disconnect()
+            raise StoreUnavailable(str(error), sent=sent) from error
+        except (ReadOnlyError, TryAgainError) as error:
+            self._connection.disconnect()  # the primary may be another one by now
+            raise StoreUnavailable(str(error), sent=False) from error
+        except ResponseError as error:
+            raise _named(error) from error
+        except RedisError as error:
+            self._connection.disconnect()
+            raise StoreError(str(error)) from error
+        except BaseException:
+            self._connection.disconnect()  # else a reply that comes later would be taken for the next one's
+            raise
+
+    def close(self) -> None:
+        """Close the connection; in a forked child, the child's copy of the socket alone."""
+        self._connection.disconnect()
+
+
+def _named(error: ResponseError) -> StoreError:
+    text = str(error)
+    if "OOM " in text or text.startswith("OOM") or "used memory >" in text:
+        return OutOfMemory(text)
+    if any(text.startswith(word) or f"-{word} " in text for word in _NOT_NOW):
+        return StoreUnavailable(text, sent=False)
+    return StoreError(text)

@@ -1,0 +1,17 @@
+-- Take a worker process off the boards. Its reservations stay, and the process with them, when there are any left.
+-- KEYS: 1 the process, 2 the set of processes, 3 its reservations, 4 the set of workers, 5 the heartbeats;
+--       then for each worker: its job, its start time, its processed and its failed counter
+-- ARGV: 1 name of the process; then for each worker its id
+-- Returns the number of reservations left.
+local left = redis.call('HLEN', KEYS[3])
+for i = 2, #ARGV do
+  local first = 6 + 4 * (i - 2)
+  redis.call('DEL', KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
+  redis.call('SREM', KEYS[4], ARGV[i])
+  redis.call('HDEL', KEYS[5], ARGV[i])
+end
+if left == 0 then
+  redis.call('DEL', KEYS[1])
+  redis.call('SREM', KEYS[2], ARGV[1])
+end
+return left

@@ -1,0 +1,152 @@
+"""Pushing jobs, each exactly once.
+
+redis-py would resend a push whose reply was lost and so double the job. Here a resend is safe: every push carries the
+name of its producer and a number, and the script ignores a number it has seen. A producer belongs to one connection
+and is held by one caller from the first send to the reply; a counter shared by overlapping callers would make the
+script take one caller's push for a repetition of another's.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from redis import ConnectionPool
+
+from ..errors import EnqueueError, QueueFull, StoreError, StoreUnavailable
+from ..job import Job
+from ..status import Status, status_record
+from .keys import Keys
+from .line import Line, OutOfMemory
+from .scripts import script
+
+CHUNK = 100
+"""Jobs in one call of the script, so that it never keeps Redis busy for long."""
+CONNECT_TIMEOUT = 0.5
+"""Seconds for a connection to be made."""
+TIMEOUT = 0.8
+"""Seconds that one attempt waits for its answer."""
+RESEND_WITHIN = 1.1
+"""Seconds from the first attempt in which another may begin, so that all is over after 2.5 seconds."""
+MEMORY = 3600
+"""Seconds the number of a producer's last push is remembered: longer than any resend takes."""
+WAITING_TTL = 7 * 24 * 3600
+"""Seconds the status of a job that nobody performs is kept."""
+PAUSE = 1.0
+"""Seconds in which nothing more is tried after Redis was unreachable, so that requests do not queue up behind it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """A job that has been checked and is ready to be sent: ``payload`` are its bytes, ``track`` asks for a status."""
+
+    job: Job
+    payload: bytes
+    track: bool
+
+
+class Producers:
+    """The producers of this process; as many as threads push at the same time."""
+
+    def __init__(self, pool: ConnectionPool, keys: Keys) -> None:
+        self._pool = pool
+        self._keys = keys
+        self._idle: deque[Producer] = deque()
+        self._pid = os.getpid()
+        self._down_until = 0.0
+        self._down_because = ""
+
+    def push(self, items: Sequence[Outgoing]) -> None:
+        """Put jobs on their queues, `CHUNK` of them in a round trip.
+
+        Raises `QueueFull` when Redis is out of memory and `EnqueueError` for any other failure, with the jobs that
+        were not, or not certainly, pushed.
+        """
+        with self._held() as producer:
+            for first in range(0, len(items), CHUNK):
+                try:
+                    self._push_chunk(producer, items[first : first + CHUNK])
+                except StoreError as error:
+                    raise _enqueue_error(error, items[first:]) from error
+
+    def _push_chunk(self, producer: Producer, items: Sequence[Outgoing]) -> None:
+        if self._down_because:
+            if time.monotonic() < self._down_until:
+                raise StoreUnavailable(f"{self._down_because} (not tried again within a second)", sent=False)
+            self._down_until = time.monotonic() + PAUSE  # this caller finds out, the others wait for what it finds
+        try:
+            producer.push(items)
+        except StoreUnavailable as error:
+            self._down_until, self._down_because = time.monotonic() + PAUSE, str(error)
+            raise
+        self._down_because = ""
+
+    @contextmanager
+    def _held(self) -> Iterator[Producer]:
+        if self._pid != os.getpid():  # a forked child must not speak on its parent's connections
+            self._idle, self._pid = deque(), os.getpid()
+        try:
+            producer = self._idle.pop()
+        except IndexError:
+            producer = Producer(Line(self._pool, timeout=TIMEOUT, connect_timeout=CONNECT_TIMEOUT), self._keys)
+        try:
+            yield producer
+        finally:
+            self._idle.append(producer)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        while self._idle:
+            self._idle.pop().close()
+
+
+class Producer:
+    """One connection with a name and a counter of its own."""
+
+    def __init__(self, line: Line, keys: Keys) -> None:
+        self._line = line
+        self._keys = keys
+        self._name = secrets.token_hex(8)
+        self._number = 0
+
+    def push(self, items: Sequence[Outgoing]) -> None:
+        """Push up to `CHUNK` jobs. Raises a `StoreError`."""
+        self._number += 1
+        keys = [self._keys.producer(self._name), self._keys.queues, self._keys.bell]
+        args: list[str | bytes | int] = [self._number, MEMORY, WAITING_TTL]
+        for item in items:
+            job = item.job
+            keys += self._keys.queue(job.queue), self._keys.status(job.status_id)
+            args += job.queue, item.payload, status_record(Status.WAITING, job) if item.track else b""
+        self._send(keys, args)
+
+    def _send(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
+        """Send, and resend while there is time: the script carries out one of them."""
+        deadline = time.monotonic() + RESEND_WITHIN
+        sent = False
+        while True:
+            try:
+                self._line.run(script("push"), keys, args)
+                return
+            except StoreUnavailable as error:
+                sent = sent or error.sent
+                if not error.sent or time.monotonic() > deadline:
+                    raise StoreUnavailable(str(error), sent=sent) from error
+
+    def close(self) -> None:
+        self._line.close()
+
+
+def _enqueue_error(error: StoreError, items: Sequence[Outgoing]) -> EnqueueError:
+    jobs = tuple(item.job for item in items)
+    what = str(jobs[0]) if len(jobs) == 1 else f"{jobs[0]} and {len(jobs) - 1:,} more"
+    if isinstance(error, OutOfMemory):
+        return QueueFull(f"Redis has reached its maxmemory and took no job: {what} was not enqueued", jobs)
+    if isinstance(error, StoreUnavailable) and error.sent:
+        return EnqueueError(f"Redis did not answer ({error}): {what} may have been enqueued", jobs, uncertain=True)
+    return EnqueueError(f"{what} was not enqueued: {error}", jobs)

@@ -1,0 +1,56 @@
+"""The private Redis of a test session, and what every test starts with.
+
+The settings are named here and nowhere else: pytest-django would load them before this file had started the server
+that they point to.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import django
+import pytest
+import redis
+
+from tests.servers import RedisServer
+
+_server = RedisServer()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start the server of this process (with pytest-xdist each worker has one), then name the settings."""
+    _server.start()
+    os.environ["DJANGO_RESQUE_TEST_REDIS"] = _server.url
+    os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
+    django.setup()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Delete the server."""
+    _server.close()
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> RedisServer:
+    """The session's server, the one that ``tests/settings.py`` names. A test may stop it; the next test finds it
+    running and empty."""
+    return _server
+
+
+@pytest.fixture(scope="session")
+def _session_client(redis_server: RedisServer) -> Iterator[redis.Redis]:
+    with redis_server.client() as client:
+        yield client
+
+
+@pytest.fixture(autouse=True)
+def clean_redis(redis_server: RedisServer, _session_client: redis.Redis) -> redis.Redis:
+    """An empty Redis before each test, and a client to look into it."""
+    if not redis_server.running:
+        redis_server.start()
+    try:
+        _session_client.flushall()
+    except redis.ConnectionError:  # the server was restarted; the next command connects again
+        _session_client.flushall()
+    return _session_client

@@ -1,0 +1,293 @@
+"""Enqueueing: what is checked, what is chosen, and what then stands in Redis."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+import types
+import uuid
+from argparse import ArgumentParser
+from typing import Any
+
+import pytest
+import redis
+from django.contrib.auth.models import User
+from django.core.management import get_commands
+from django.utils.translation import gettext_lazy
+
+from django_resque import Job, enqueue, enqueue_many, enqueue_to, using
+from django_resque.client import Using
+from django_resque.errors import (
+    EnqueueError,
+    InvalidArguments,
+    InvalidPayload,
+    InvalidQueue,
+    RefusedCommand,
+    UnknownCommand,
+)
+from django_resque.job_command import JobCommand
+from django_resque.store import store
+
+
+class Command(JobCommand):
+    queue = "mail"
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("user_id", type=int)
+        parser.add_argument("--template", choices=["plain", "fancy"])
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        raise AssertionError("enqueueing performs nothing")
+
+
+@pytest.fixture(autouse=True)
+def send_welcome(monkeypatch: pytest.MonkeyPatch) -> type[Command]:
+    """A command of the project, ``send_welcome``."""
+    module = types.ModuleType("tests.somewhere.management.commands.send_welcome")
+    monkeypatch.setattr(module, "Command", Command, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setitem(get_commands(), "send_welcome", "tests.somewhere")
+    return Command
+
+
+def payloads(client: redis.Redis, queue: str = "mail") -> list[dict[str, Any]]:
+    return [json.loads(raw) for raw in client.lrange(f"resque:queue:{queue}", 0, -1)]
+
+
+def nothing_was_sent(client: redis.Redis) -> bool:
+    return client.keys() == []
+
+
+# -- a job -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_job_stands_in_its_queue_as_the_family_writes_it(clean_redis: redis.Redis):
+    before = time.time()
+    job = enqueue("send_welcome", 42, template="fancy")
+    (payload,) = payloads(clean_redis)
+    assert list(payload) == ["class", "args", "id", "queue_time"]
+    assert payload["class"] == "send_welcome"
+    assert payload["args"] == [[42, {"template": "fancy"}]]
+    assert payload["id"] == job.id
+    assert before <= payload["queue_time"] == job.enqueued_at <= time.time()
+    assert clean_redis.smembers("resque:queues") == {b"mail"}
+
+
+def test_the_job_that_is_returned_is_the_one_that_was_pushed(clean_redis: redis.Redis):
+    job = enqueue("send_welcome", 42, template="fancy")
+    assert isinstance(job, Job)
+    assert (job.command, job.args, job.options, job.queue) == ("send_welcome", (42,), {"template": "fancy"}, "mail")
+    assert clean_redis.lrange("resque:queue:mail", 0, -1) == [job.payload()]
+
+
+def test_values_are_written_as_a_shell_would_have_them(clean_redis: redis.Redis):
+    number = uuid.uuid4()
+    job = using(check=False).enqueue("tidy", number, label=gettext_lazy("Monday"))
+    assert job.args == (str(number),)
+    assert payloads(clean_redis, "default")[0]["args"] == [[str(number), {"label": "Monday"}]]
+
+
+def test_a_command_may_have_options_named_like_our_parameters(clean_redis: redis.Redis):
+    using(check=False).enqueue("tidy", command="a", args="b", self="c", queue="d")
+    assert payloads(clean_redis, "default")[0]["args"] == [[{"command": "a", "args": "b", "self": "c", "queue": "d"}]]
+
+
+# -- the queue and the status ------------------------------------------------------------------------------------------
+
+
+def test_the_call_wins_over_the_settings_and_the_settings_over_the_class(settings: Any, clean_redis: redis.Redis):
+    assert enqueue("send_welcome", 1).queue == "mail"
+    settings.RESQUE = {"TESTING": "real", "COMMANDS": {"send_welcome": {"queue": "slow"}}}
+    assert enqueue("send_welcome", 1).queue == "slow"
+    assert enqueue_to("urgent", "send_welcome", 1).queue == "urgent"
+    assert using(queue="urgent").enqueue("send_welcome", 1).queue == "urgent"
+    assert [len(payloads(clean_redis, queue)) for queue in ("mail", "slow", "urgent")] == [1, 1, 2]
+
+
+def test_a_job_that_nobody_gave_a_queue_goes_to_the_one_of_the_settings(settings: Any):
+    assert using(check=False).enqueue("tidy").queue == "default"
+    settings.RESQUE = {"TESTING": "real", "QUEUE": "jobs", "COMMANDS": ["clearsessions"]}
+    assert enqueue("clearsessions").queue == "jobs"
+
+
+def test_without_a_check_the_settings_are_still_asked(settings: Any, clean_redis: redis.Redis):
+    settings.RESQUE = {"TESTING": "real", "CHECK": False, "COMMANDS": {"tidy": {"queue": "slow", "track": False}}}
+    job = enqueue("tidy")
+    assert job.queue == "slow"
+    assert not clean_redis.exists(f"resque:job:{job.id}:status")
+
+
+@pytest.mark.parametrize(
+    ("call", "command", "project", "tracked"),
+    [
+        (None, None, True, True),
+        (None, None, False, False),
+        (None, True, False, True),
+        (None, False, True, False),
+        (True, False, False, True),
+        (False, True, True, False),
+    ],
+)
+def test_a_status_is_kept_as_the_call_the_command_and_the_settings_say(
+    call: bool | None, command: bool | None, project: bool, tracked: bool, settings: Any, clean_redis: redis.Redis
+):
+    defaults = {} if command is None else {"track": command}
+    settings.RESQUE = {"TESTING": "real", "TRACK": project, "COMMANDS": {"send_welcome": defaults}}
+    job = using(track=call).enqueue("send_welcome", 1)
+    assert clean_redis.exists(f"resque:job:{job.id}:status") == tracked
+
+
+# -- what is refused, before anything is sent --------------------------------------------------------------------------
+
+
+def test_a_command_that_does_not_exist_is_refused(clean_redis: redis.Redis):
+    with pytest.raises(UnknownCommand, match="did you mean 'send_welcome'"):
+        enqueue("send_welcom", 1)
+    assert nothing_was_sent(clean_redis)
+
+
+def test_a_command_that_the_project_has_not_allowed_is_refused(clean_redis: redis.Redis):
+    with pytest.raises(RefusedCommand):
+        enqueue("flush")
+    assert nothing_was_sent(clean_redis)
+
+
+@pytest.mark.parametrize(
+    ("args", "options"),
+    [([], {}), (["x"], {}), ([1, 2], {}), ([1], {"template": "ugly"}), ([1], {"templat": "plain"}), ([None], {})],
+)
+def test_arguments_that_the_command_would_not_take_are_refused(
+    args: list[Any], options: dict[str, Any], clean_redis: redis.Redis
+):
+    with pytest.raises(InvalidArguments):
+        enqueue("send_welcome", *args, **options)
+    assert nothing_was_sent(clean_redis)
+
+
+def test_a_model_instance_is_refused_with_what_to_pass_instead(clean_redis: redis.Redis):
+    for attempt in (using(), using(check=False)):
+        with pytest.raises(InvalidArguments, match=r"pass user\.pk"):
+            attempt.enqueue("send_welcome", User(pk=1))
+    assert nothing_was_sent(clean_redis)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 2**53 + 1, "\ud800", "x" * 600_000])
+def test_what_json_or_a_reader_of_it_cannot_hold_is_refused(value: Any, clean_redis: redis.Redis):
+    with pytest.raises(InvalidPayload):
+        using(check=False).enqueue("tidy", value)
+    assert nothing_was_sent(clean_redis)
+
+
+@pytest.mark.parametrize("queue", ["", "a b", "a:b", "a,b", "*", "!low", "x" * 101, 7])
+def test_a_queue_that_no_worker_could_name_is_refused(queue: Any, clean_redis: redis.Redis):
+    with pytest.raises(InvalidQueue):
+        using(queue=queue)
+    with pytest.raises(InvalidQueue):
+        enqueue_to(queue, "send_welcome", 1)
+    assert nothing_was_sent(clean_redis)
+
+
+# -- without a check ---------------------------------------------------------------------------------------------------
+
+
+def test_without_a_check_a_command_of_another_project_is_enqueued(settings: Any, clean_redis: redis.Redis):
+    using(check=False).enqueue("theirs", 1)
+    settings.RESQUE = {"TESTING": "real", "CHECK": False}
+    enqueue("theirs", 2)
+    assert [payload["args"] for payload in payloads(clean_redis, "default")] == [[[1]], [[2]]]
+    with pytest.raises(UnknownCommand):
+        using(check=True).enqueue("theirs", 3)
+
+
+@pytest.mark.parametrize("name", ["", "Theirs", "a b", "../x", "1st", "a" * 65, None])
+def test_without_a_check_the_name_must_still_be_one_of_a_command(name: Any, clean_redis: redis.Redis):
+    with pytest.raises(UnknownCommand):
+        using(check=False).enqueue(name)
+    assert nothing_was_sent(clean_redis)
+
+
+# -- using -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_mistyped_choice_is_an_error_that_names_the_right_one():
+    with pytest.raises(TypeError, match=r"no 'queu'; did you mean 'queue'\?"):
+        using(queu="mail")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="known are queue, track, on_commit, check"):
+        using(zzz=1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["track", "on_commit", "check"])
+def test_a_choice_of_the_wrong_type_is_an_error(name: str):
+    with pytest.raises(TypeError, match=f"{name} must be True or False, not 0"):
+        using(**{name: 0})
+
+
+def test_choices_can_be_kept_and_used_again(clean_redis: redis.Redis):
+    urgently = using(queue="urgent")
+    assert urgently == Using(queue="urgent")
+    urgently.enqueue("send_welcome", 1)
+    urgently.enqueue_many("send_welcome", [((2,), {})])
+    assert len(payloads(clean_redis, "urgent")) == 2
+
+
+# -- many --------------------------------------------------------------------------------------------------------------
+
+
+def test_many_jobs_are_pushed_in_order(clean_redis: redis.Redis):
+    jobs = enqueue_many("send_welcome", (((number,), {"template": "plain"}) for number in range(250)))
+    assert [payload["id"] for payload in payloads(clean_redis)] == [job.id for job in jobs]
+    assert [job.args for job in jobs] == [(number,) for number in range(250)]
+    assert len({job.id for job in jobs}) == 250
+
+
+def test_no_calls_are_no_jobs(clean_redis: redis.Redis):
+    assert enqueue_many("send_welcome", []) == []
+    assert nothing_was_sent(clean_redis)
+
+
+def test_one_wrong_call_among_many_is_named_and_nothing_is_sent(clean_redis: redis.Redis):
+    with pytest.raises(InvalidArguments, match=r"^calls\[150\]: send_welcome: .*template"):
+        enqueue_many("send_welcome", [((n,), {"template": "ugly"} if n == 150 else {}) for n in range(200)])
+    with pytest.raises(InvalidPayload, match=r"^calls\[1\]: .*NaN|nan"):
+        using(check=False).enqueue_many("tidy", [((1,), {}), ((float("nan"),), {})])
+    assert nothing_was_sent(clean_redis)
+
+
+@pytest.mark.parametrize("call", [(1,), 1, "ab", (1, {}), ((1,), None), ((1,), {}, {}), ("ab", {}), ((), {1: 2})])
+def test_calls_must_be_pairs_of_arguments_and_options(call: Any, clean_redis: redis.Redis):
+    with pytest.raises(InvalidArguments, match=r"calls\[0\].*is not a pair"):
+        using(check=False).enqueue_many("tidy", [call])
+    assert nothing_was_sent(clean_redis)
+
+
+def test_the_command_of_no_calls_is_checked_too():
+    with pytest.raises(UnknownCommand):
+        enqueue_many("no_such_command", [])
+
+
+# -- a Redis that does not answer --------------------------------------------------------------------------------------
+
+
+def test_a_redis_that_cannot_be_reached_is_an_error_with_the_job(settings: Any):
+    settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}}
+    began = time.monotonic()
+    with pytest.raises(EnqueueError) as raised:
+        enqueue("send_welcome", 42)
+    assert time.monotonic() - began < 2.5
+    assert raised.value.job.args == (42,)
+    assert not raised.value.uncertain
+
+
+def test_many_jobs_that_could_not_be_pushed_are_all_in_the_error(settings: Any):
+    settings.CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": "redis://127.0.0.1:1/0"}}
+    with pytest.raises(EnqueueError) as raised:
+        enqueue_many("send_welcome", [((number,), {}) for number in range(250)])
+    assert [job.args[0] for job in raised.value.jobs] == list(range(250))
+
+
+def test_settings_changed_by_a_test_are_those_in_force(settings: Any, clean_redis: redis.Redis):
+    settings.RESQUE = {"TESTING": "real", "NAMESPACE": "elsewhere"}
+    enqueue("send_welcome", 1)
+    assert clean_redis.llen("elsewhere:queue:mail") == 1
+    assert store().queues.size("mail") == 1

@@ -1,0 +1,133 @@
+"""``manage.py resque_worker``: perform jobs until told to stop."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from ... import log
+from ...command import job_commands
+from ...conf import config
+from ...errors import ResqueError
+from ...store import store
+from ...worker import Dispatcher, Options
+from ...worker.selection import Selection
+
+
+class Command(BaseCommand):
+    """Parses the options and runs a `Dispatcher`."""
+
+    help = (
+        "Performs jobs from the queues named with -q, the first one first. TERM and Ctrl-C let running jobs finish,"
+        " within the grace period; asked a second time it stops at once. QUIT waits without limit."
+    )
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "-q",
+            "--queues",
+            metavar="QUEUES",
+            help="queues in order of priority, separated by commas; * and ? match any name, ! leaves out"
+            ' (default: those that the project\'s commands declare, then RESQUE["QUEUE"])',
+        )
+        parser.add_argument(
+            "-n", "--performers", type=_at_least(1), default=1, metavar="N", help="jobs at the same time (default: 1)"
+        )
+        parser.add_argument("--burst", action="store_true", help="stop when the queues are empty")
+        parser.add_argument(
+            "--interval",
+            type=_seconds(0.01),
+            default=1.0,
+            metavar="SECONDS",
+            help="how often to look for jobs of programs that do not ring our bell (default: 1)",
+        )
+        parser.add_argument(
+            "--max-jobs",
+            type=_at_least(1),
+            metavar="N",
+            help='replace a performer after so many jobs (default: RESQUE["MAX_JOBS"], 10000)',
+        )
+        parser.add_argument(
+            "--max-rss",
+            type=_at_least(1),
+            metavar="MB",
+            help='replace a performer that has grown beyond this (default: RESQUE["MAX_RSS"], no limit)',
+        )
+        parser.add_argument(
+            "--grace",
+            type=_seconds(0),
+            metavar="SECONDS",
+            help='time for running jobs to finish when told to stop (default: RESQUE["GRACE"], 25)',
+        )
+        parser.add_argument("--pidfile", type=Path, metavar="PATH", help="write the process id there while running")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        log.configure_default(options["verbosity"])
+        try:
+            dispatcher = Dispatcher(store(), _worker_options(options))
+        except ResqueError as error:
+            raise CommandError(str(error)) from error
+        with _pidfile(options["pidfile"]):
+            dispatcher.run()
+
+
+def _worker_options(options: dict[str, Any]) -> Options:
+    settings = config()
+    declared = {info.queue for info in job_commands().values() if info.queue}  # loads them: performers share the memory
+    queues = options["queues"]
+    if queues is None:
+        queues = ",".join(dict.fromkeys([*sorted(declared), settings.queue]))
+
+    def given(name: str) -> Any:
+        return getattr(settings, name) if options[name] is None else options[name]
+
+    return Options(
+        selection=Selection(queues),
+        performers=options["performers"],
+        burst=options["burst"],
+        interval=options["interval"],
+        grace=given("grace"),
+        max_jobs=given("max_jobs"),
+        max_rss=given("max_rss"),
+    )
+
+
+def _at_least(least: int) -> Callable[[str], int]:
+    def integer(text: str) -> int:
+        value = int(text)
+        if value < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return value
+
+    return integer
+
+
+def _seconds(least: float) -> Callable[[str], float]:
+    def number(text: str) -> float:
+        value = float(text)
+        if not least <= value < float("inf"):
+            raise argparse.ArgumentTypeError(f"must be a number of seconds, at least {least:g}")
+        return value
+
+    return number
+
+
+@contextmanager
+def _pidfile(path: Path | None) -> Iterator[None]:
+    if path is None:
+        yield
+        return
+    try:
+        path.write_text(f"{os.getpid()}\n")
+    except OSError as error:
+        raise CommandError(f"The process id cannot be written to {path}: {error.strerror}") from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""Performing one job in this process: the command runs as it would by hand, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import contextvars
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from django.core.cache import close_caches
+from django.db import close_old_connections, reset_queries
+
+from .command import bind
+from .errors import CommandExited
+from .job import Job
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentJob:
+    """The job that is being performed. ``attempt`` counts from 1."""
+
+    id: str
+    command: str
+    queue: str
+    attempt: int
+
+
+_current: contextvars.ContextVar[CurrentJob | None] = contextvars.ContextVar("django_resque_current_job", default=None)
+
+
+def current_job() -> CurrentJob | None:
+    """The job that the calling code is part of; None when the command is run by hand."""
+    return _current.get()
+
+
+def perform(job: Job) -> None:
+    """Run the command of ``job`` to its end.
+
+    Raises what the command raises, `CommandExited` when it left with an exit status other than 0, and an `InvalidJob`
+    when it does not exist, may not be a job, or does not take these arguments.
+    """
+    contextvars.copy_context().run(_perform, job)
+
+
+def _perform(job: Job) -> None:
+    _current.set(CurrentJob(job.id, job.command, job.queue, attempt=1))
+    with like_a_request():
+        bound = bind(job.command, job.args, job.options)
+        try:
+            bound.command.execute(*bound.args, **bound.options)
+        except SystemExit as left:
+            if left.code not in (None, 0):
+                raise CommandExited(left.code) from left
+
+
+@contextmanager
+def like_a_request() -> Iterator[None]:
+    """Treat connections to databases and caches as Django does around a request."""
+    reset_queries()
+    close_old_connections()
+    try:
+        yield
+    finally:
+        close_old_connections()
+        close_caches()
+
+
+_WATCHED_SIGNALS = (
+    signal.SIGHUP,
+    signal.SIGINT,
+    signal.SIGQUIT,
+    signal.SIGTERM,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGCHLD,
+    signal.SIGALRM,
+    signal.SIGPIPE,
+    signal.SIGCONT,
+    signal.SIGTSTP,
+)
+
+
+class Surroundings:
+    """What a command may change for the whole process, as it was; `restore` makes it so again."""
+
+    def __init__(self) -> None:
+        self._folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+        self._umask = os.umask(0)
+        os.umask(self._umask)
+        self._signals = {number: signal.getsignal(number) for number in _WATCHED_SIGNALS}
+        self._environ = os.environ.copy()
+
+    def restore(self) -> None:
+        """Undo what the last command has changed."""
+        os.fchdir(self._folder)
+        os.umask(self._umask)
+        for number, action in self._signals.items():
+            if signal.getsignal(number) is not action:
+                signal.signal(number, action)
+        if os.environ != self._environ:
+            os.environ.clear()
+            os.environ.update(self._environ)

@@ -1,0 +1,1 @@
+"""An app with the commands that the tests enqueue."""

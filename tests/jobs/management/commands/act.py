@@ -1,0 +1,128 @@
+"""A job that does what a test asks for, and says so in Redis, where the test waits for it."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import Any
+
+import redis
+from django.core.management.base import CommandError
+
+from django_resque import current_job
+from django_resque.management import JobCommand
+
+
+def facts() -> redis.Redis:
+    """Where tests wait: the database beside the one with the queues."""
+    return redis.Redis.from_url(os.environ["DJANGO_RESQUE_TEST_REDIS"].removesuffix("/0") + "/1")
+
+
+class Command(JobCommand):
+    """Subcommands for the tests of the worker."""
+
+    def tell(self, key: str, value: str = "here") -> None:
+        """Push ``value`` to the list ``key``."""
+        facts().rpush(key, value)
+
+    def wait(self, key: str) -> None:
+        """Say ``<key>:started``, wait for ``<key>:go``, say ``<key>:ended``."""
+        with facts() as client:
+            client.rpush(f"{key}:started", os.getpid())
+            client.blpop([f"{key}:go"], timeout=60)
+            client.rpush(f"{key}:ended", os.getpid())
+
+    def say(self, text: str) -> None:
+        """Write to both streams and through the file descriptor."""
+        self.stdout.write(f"{text} on stdout")
+        self.stderr.write(f"{text} on stderr")
+        subprocess.run(["echo", f"{text} from a child"], check=True)
+
+    def refuse(self, text: str) -> None:
+        """Say goodbye and raise a ValueError."""
+        self.stdout.write("about to refuse")
+        raise ValueError(text)
+
+    def complain(self) -> None:
+        raise CommandError("that will not do")
+
+    def leave(self, status: int) -> None:
+        sys.exit(status)
+
+    def leave_with(self, words: str) -> None:
+        sys.exit(words)
+
+    def interrupt(self) -> None:
+        raise KeyboardInterrupt
+
+    def kill(self, name: str, key: str = "") -> None:
+        """Die of a signal; ``key`` counts how often."""
+        if key:
+            facts().rpush(key, os.getpid())
+        os.kill(os.getpid(), getattr(signal, name))
+
+    def vanish(self, status: int = 0) -> None:
+        """End the process without a word."""
+        os._exit(status)
+
+    def crash_in_c(self) -> None:
+        ctypes.string_at(0)
+
+    def close_everything(self) -> None:
+        """Close all descriptors, the performer's own too, and stay."""
+        os.closerange(3, 1024)
+        time.sleep(60)
+
+    def fork_and_return(self, key: str) -> None:
+        """Come back twice, once in a child."""
+        facts().rpush(key, os.getpid())
+        if os.fork() == 0:
+            return
+
+    def make_a_mess(self) -> None:
+        """Change everything that a process has only once."""
+        os.chdir("/")
+        os.umask(0o777)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.environ["MESS"] = "made"
+        os.environ.pop("PATH", None)
+        sys.stdout.close()
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+
+    def describe(self, key: str) -> None:
+        """Tell about the process that performs this."""
+        mask = os.umask(0)
+        os.umask(mask)
+        about: dict[str, Any] = {
+            "cwd": os.getcwd(),
+            "umask": mask,
+            "term": str(signal.getsignal(signal.SIGTERM)),
+            "mess": os.environ.get("MESS", ""),
+            "path": "PATH" in os.environ,
+            "pid": os.getpid(),
+            "ppid": os.getppid(),
+            "pgid": os.getpgid(0),
+            "stdin": os.readlink("/proc/self/fd/0"),
+            "descriptors": [_target(name) for name in sorted(os.listdir("/proc/self/fd"), key=int)],
+            "oom_score_adj": open("/proc/self/oom_score_adj").read().strip(),  # noqa: SIM115
+            "title": open("/proc/self/cmdline").read().rstrip("\0"),  # noqa: SIM115
+        }
+        job = current_job()
+        if job is not None:
+            about["job"] = [job.id, job.command, job.queue, job.attempt]
+        facts().rpush(key, repr(about))
+
+    def log(self, text: str) -> None:
+        logging.getLogger("django_resque").warning(text)
+
+
+def _target(descriptor: str) -> str:
+    try:
+        return os.readlink(f"/proc/self/fd/{descriptor}")
+    except OSError:
+        return ""

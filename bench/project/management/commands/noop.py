@@ -1,0 +1,15 @@
+"""A job that does nothing."""
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from django_resque.management import JobCommand
+
+
+class Command(JobCommand):
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("number", type=int)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pass

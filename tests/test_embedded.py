@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from django_resque.errors import ConfigurationError
-from django_resque.store.embedded import _Place, ensure_running, find_server, stop
+from django_resque.store.embedded import ensure_running, find_server, stop
+from django_resque.store.embedded.place import Place
 
 # -- the folder --------------------------------------------------------------------------------------------------------
 
@@ -45,13 +46,13 @@ def test_a_folder_that_cannot_be_made_is_refused():
 def test_an_open_folder_that_is_empty_is_made_private(tmp_path: Path):
     (tmp_path / "here").mkdir(mode=0o755)
     (tmp_path / "here" / ".gitkeep").touch()
-    _Place.of(tmp_path / "here").prepare()
+    Place.of(tmp_path / "here").prepare()
     assert (tmp_path / "here").stat().st_mode & 0o777 == 0o700
     assert (tmp_path / "here" / ".gitignore").read_text() == "*\n"
 
 
 def test_a_folder_that_only_the_parents_are_missing_of_is_made_private(tmp_path: Path):
-    _Place.of(tmp_path / "var" / "resque").prepare()
+    Place.of(tmp_path / "var" / "resque").prepare()
     assert (tmp_path / "var" / "resque").stat().st_mode & 0o777 == 0o700
 
 
@@ -68,12 +69,12 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder in the temporary directory where the socket of a long path is."""
     temporary = Path(tempfile.mkdtemp())
     monkeypatch.setattr(tempfile, "tempdir", str(temporary))
-    return _Place.of(tmp_path / ("long" * 30)).socket.parent
+    return Place.of(tmp_path / ("long" * 30)).socket.parent
 
 
 def test_sockets_of_two_long_paths_are_two(tmp_path: Path, elsewhere: Path):
-    assert _Place.of(tmp_path / ("long" * 31)).socket.parent != elsewhere
-    assert _Place.of(tmp_path / ("long" * 30)).socket.parent == elsewhere
+    assert Place.of(tmp_path / ("long" * 31)).socket.parent != elsewhere
+    assert Place.of(tmp_path / ("long" * 30)).socket.parent == elsewhere
 
 
 def test_a_link_in_place_of_the_temporary_folder_is_refused(tmp_path: Path, elsewhere: Path):

@@ -23,8 +23,13 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from django_resque.errors import ConfigurationError
-from django_resque.store import embedded, store
+from django_resque.store import store
 from django_resque.store.embedded import ensure_running, stop
+from django_resque.store.embedded.keeper import Keeper
+from django_resque.store.embedded.locks import LockFile
+from django_resque.store.embedded.log import LONGEST_LOG
+from django_resque.store.embedded.place import Place
+from django_resque.store.embedded.talk import Line
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"look_every": 0.02, "idle": 0.1}
@@ -332,9 +337,9 @@ def test_a_keeper_whose_connection_is_closed_connects_again(folder: Path):
 def test_who_connects_at_the_last_moment_keeps_the_server(folder: Path):
     path = ensure_running(folder)
     kill_keeper(folder)
-    place = embedded._Place.of(folder)
-    with embedded._LockFile(place.keeper) as keeping, embedded._Line(path, timeout=5) as line:
-        keeper = embedded._Keeper(place, keeping, 10, 60)
+    place = Place.of(folder)
+    with LockFile(place.keeper) as keeping, Line(path, timeout=5) as line:
+        keeper = Keeper(place, keeping, 10, 60)
         with client(path) as redis:
             redis.ping()
             keeper.end_unless_used(line)
@@ -349,8 +354,8 @@ def test_who_connects_at_the_last_moment_keeps_the_server(folder: Path):
 def test_who_comes_while_the_server_is_ended_waits_and_gets_another(folder: Path):
     ensure_running(folder)
     server = server_of(folder)
-    place = embedded._Place.of(folder)
-    with embedded._LockFile(place.running) as running, place.locked():
+    place = Place.of(folder)
+    with LockFile(place.running) as running, place.locked():
         place.socket.rename(place.closed)
         comer = threading.Thread(target=ensure_running, args=(folder,))
         comer.start()
@@ -410,9 +415,9 @@ def test_a_deleted_socket_is_replaced_with_its_server(folder: Path):
 def test_the_log_stays_short(folder: Path):
     ensure_running(folder, look_every=0.02, idle=60)
     with (folder / "server.log").open("a") as log:
-        log.write("." * embedded.LONGEST_LOG)
+        log.write("." * LONGEST_LOG)
     wait_until((folder / "server.log.1").exists)
-    assert not (folder / "server.log").exists() or (folder / "server.log").stat().st_size < embedded.LONGEST_LOG
+    assert not (folder / "server.log").exists() or (folder / "server.log").stat().st_size < LONGEST_LOG
 
 
 # -- long paths --------------------------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ def load_json(raw: bytes) -> Any:
     """Read JSON that anybody may have written. Raises `InvalidPayload` when it is not JSON, or ambiguous or extreme."""
     try:
         text = raw.decode()
-        value = json.loads(text, object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
+        value = _DECODER.decode(text)
         if "\\u" in text:
             json.dumps(value, ensure_ascii=False).encode()  # finds escaped lone surrogates
         check_shape(value)
@@ -200,6 +200,9 @@ def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse_constant(name: str) -> None:
     raise InvalidPayload(f"The payload holds {name}, which is not JSON")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_without_duplicates, parse_constant=_refuse_constant)
 
 
 def check_values(values: Iterable[Any]) -> None:

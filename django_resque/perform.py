@@ -82,6 +82,10 @@ _WATCHED_SIGNALS = (
 )
 
 
+_ENVIRON = getattr(os.environ, "_data", os.environ)
+"""The environment without the decoding that a look through ``os.environ`` costs, where that has it."""
+
+
 class Surroundings:
     """What a command may change for the whole process, as it was; `restore` makes it so again."""
 
@@ -91,6 +95,7 @@ class Surroundings:
         os.umask(self._umask)
         self._signals = {number: signal.getsignal(number) for number in _WATCHED_SIGNALS}
         self._environ = os.environ.copy()
+        self._raw_environ = dict(_ENVIRON)
 
     def restore(self) -> None:
         """Undo what the last command has changed."""
@@ -99,6 +104,6 @@ class Surroundings:
         for number, action in self._signals.items():
             if signal.getsignal(number) is not action:
                 signal.signal(number, action)
-        if os.environ != self._environ:
+        if self._raw_environ != _ENVIRON:
             os.environ.clear()
             os.environ.update(self._environ)

@@ -25,6 +25,7 @@ INSTALLED_APPS = [
 
 ROOT_URLCONF = "tests.urls"
 STATIC_URL = "/static/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick, and good enough for users of tests
 
 MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",

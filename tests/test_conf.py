@@ -1,0 +1,197 @@
+"""The ``RESQUE`` setting: what it may hold, what is told about the rest, and that it is read anew when it changes."""
+
+from __future__ import annotations
+
+from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
+
+import pytest
+from django.test import override_settings
+
+from django_resque.conf import _READERS, Config, config, problems, raw_settings
+from django_resque.errors import ConfigurationError
+from django_resque.store import store
+
+
+def test_every_key_has_a_reader_and_every_reader_a_key():
+    assert set(_READERS) == {item.name.upper() for item in fields(Config)}
+
+
+def test_without_the_setting_the_defaults_are_in_force(settings):
+    settings.RESQUE = {}  # so that Django tells of a change when this test is over; it does not for a deletion
+    del settings.RESQUE
+    config.cache_clear()
+    assert list(problems()) == []
+    for item in fields(Config):
+        default = getattr(Config(), item.name)
+        assert getattr(config(), item.name) == default
+        # a project may write the default down
+        assert _READERS[item.name.upper()](default) == default
+
+
+def test_the_setting_is_read_once_and_again_when_it_changes(settings):
+    settings.RESQUE = {"QUEUE": "first"}
+    first = config()
+    assert config() is first
+    with override_settings(RESQUE={"QUEUE": "second"}):
+        assert config().queue == "second"
+    assert config().queue == "first"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("RESQUE", {}), ("CACHES", {}), ("DEBUG", True), ("BASE_DIR", Path("elsewhere"))]
+)
+def test_a_change_of_what_leads_to_redis_makes_a_new_store(name: str, value: object):
+    before = store()
+    assert store() is before
+    with override_settings(**{name: value}):
+        assert store() is not before
+
+
+def test_a_change_of_anything_else_keeps_the_store():
+    before = store()
+    with override_settings(LANGUAGE_CODE="de"):
+        assert store() is before
+
+
+def test_the_configuration_cannot_be_changed_in_place():
+    with pytest.raises(FrozenInstanceError):
+        config().queue = "other"  # type: ignore[misc]
+
+
+GOOD = [
+    ("CACHE", "jobs", "jobs"),
+    ("EMBEDDED", None, None),
+    ("EMBEDDED", "var/resque", Path("var/resque").absolute()),
+    ("EMBEDDED", Path("/srv/resque"), Path("/srv/resque")),
+    ("NAMESPACE", "resque:site", "resque:site"),
+    ("NAMESPACE", "{resque}", "{resque}"),
+    ("QUEUE", "mail", "mail"),
+    ("COMMANDS", [], {}),
+    ("COMMANDS", ["clearsessions"], {"clearsessions": {}}),
+    ("COMMANDS", ("clearsessions", "flush_all2"), {"clearsessions": {}, "flush_all2": {}}),
+    ("COMMANDS", {"clearsessions"}, {"clearsessions": {}}),
+    (
+        "COMMANDS",
+        {"clearsessions": {"queue": "low", "track": False}},
+        {"clearsessions": {"queue": "low", "track": False}},
+    ),
+    ("CHECK", False, False),
+    ("TRACK", False, False),
+    ("STATUS_TTL", 1, 1),
+    ("GRACE", 0, 0),
+    ("GRACE", 2.5, 2.5),
+    ("MAX_CRASHES", 1, 1),
+    ("MAX_JOBS", 1, 1),
+    ("MAX_RSS", None, None),
+    ("MAX_RSS", 512, 512),
+    ("FAILED_MAX", 100, 100),
+    ("TESTING", "real", "real"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "read"), GOOD)
+def test_a_good_value_is_taken(settings, key: str, value: object, read: object):
+    settings.RESQUE = {key: value}
+    assert list(problems()) == []
+    assert getattr(config(), key.lower()) == read
+
+
+BAD = [
+    ("CACHE", None, "the name of an alias"),
+    ("CACHE", "", "the name of an alias"),
+    ("CACHE", "redis://127.0.0.1/0", "the name of an alias"),
+    ("EMBEDDED", "", "the path of a folder"),
+    ("EMBEDDED", True, "the path of a folder"),
+    ("NAMESPACE", "", "white space"),
+    ("NAMESPACE", b"resque", "white space"),
+    ("NAMESPACE", "my site", "white space"),
+    ("NAMESPACE", "resque:", "one is added"),
+    ("QUEUE", "", "cannot be the name of a queue"),
+    ("QUEUE", "a,b", "cannot be the name of a queue"),
+    ("QUEUE", "*", "cannot be the name of a queue"),
+    ("QUEUE", None, "cannot be the name of a queue"),
+    ("COMMANDS", None, "a list of command names"),
+    ("COMMANDS", "clearsessions", "a list of command names"),
+    ("COMMANDS", b"clearsessions", "a list of command names"),
+    ("COMMANDS", 3, "a list of command names"),
+    ("COMMANDS", ["Clear-Sessions"], "cannot be the name of a command"),
+    ("COMMANDS", [None], "cannot be the name of a command"),
+    ("COMMANDS", {"clearsessions": None}, "must be a dict"),
+    ("COMMANDS", {"clearsessions": {"queue": "a b"}}, "cannot be the name of a queue"),
+    ("COMMANDS", {"clearsessions": {"track": 1}}, "must be True or False"),
+    ("COMMANDS", {"clearsessions": {"que": "mail"}}, "did you mean 'queue'"),
+    ("COMMANDS", {"clearsessions": {"zzz": 1}}, "known are queue, track"),
+    ("CHECK", 1, "must be True or False"),
+    ("TRACK", None, "must be True or False"),
+    ("STATUS_TTL", 0, "an integer of at least 1"),
+    ("STATUS_TTL", 3.5, "an integer of at least 1"),
+    ("STATUS_TTL", True, "an integer of at least 1"),
+    ("STATUS_TTL", "3600", "an integer of at least 1"),
+    ("GRACE", -1, "a number of at least 0"),
+    ("GRACE", float("nan"), "a number of at least 0"),
+    ("GRACE", float("inf"), "a number of at least 0"),
+    ("GRACE", None, "a number of at least 0"),
+    ("MAX_CRASHES", 0, "an integer of at least 1"),
+    ("MAX_JOBS", 0, "an integer of at least 1"),
+    ("MAX_RSS", 0, "an integer of at least 1"),
+    ("MAX_RSS", "512 MB", "an integer of at least 1"),
+    ("FAILED_MAX", 0, "an integer of at least 1"),
+    ("TESTING", "eager", "one of 'outbox', 'real'"),
+    ("TESTING", ["outbox"], "one of 'outbox', 'real'"),
+]
+
+
+@pytest.mark.parametrize(("key", "value", "words"), BAD)
+def test_a_bad_value_is_told_with_its_key_and_stops_whoever_asks(settings, key: str, value: object, words: str):
+    settings.RESQUE = {key: value}
+    (problem,) = problems()
+    assert problem.startswith(f"RESQUE[{key!r}] = ")
+    assert words in problem
+    with pytest.raises(ConfigurationError) as raised:
+        config()
+    assert str(raised.value) == problem
+
+
+def test_every_key_is_tried_with_good_and_with_bad_values():
+    assert {key for key, _value, _read in GOOD} == set(_READERS) == {key for key, _value, _words in BAD}
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("QUEUES", "did you mean 'QUEUE'?"),
+        ("queue", "did you mean 'QUEUE'?"),
+        ("max_job", "did you mean 'MAX_JOBS'?"),
+        ("XYZZY", "known are CACHE, CHECK,"),
+        (1, "known are CACHE, CHECK,"),
+    ],
+)
+def test_an_unknown_key_is_told_and_otherwise_ignored(settings, key: object, words: str):
+    settings.RESQUE = {key: 1, "QUEUE": "mail"}
+    (problem,) = problems()
+    assert problem.startswith(f"RESQUE[{key!r}] is unknown")
+    assert words in problem
+    assert config().queue == "mail"
+
+
+def test_all_problems_are_told_at_once(settings):
+    settings.RESQUE = {"QUEUES": 1, "QUEUE": "", "GRACE": -1}
+    assert len(list(problems())) == 3
+
+
+@pytest.mark.parametrize("value", [None, ["QUEUE"], "default"])
+def test_a_setting_that_is_no_dict_is_told(settings, value: object):
+    settings.RESQUE = value
+    (problem,) = problems()
+    assert problem == f"RESQUE must be a dict, not {type(value).__name__}"
+    for ask in (config, raw_settings):
+        with pytest.raises(ConfigurationError, match="RESQUE must be a dict"):
+            ask()
+
+
+def test_a_password_in_the_wrong_place_is_not_repeated(settings):
+    settings.RESQUE = {"CACHE": "redis://:hunter2@10.0.0.1/0"}
+    (problem,) = problems()
+    assert "hunter2" not in problem
+    assert "10.0.0.1" in problem

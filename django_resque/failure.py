@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,12 +20,11 @@ from .errors import InvalidPayload
 from .job import Job, dump_json, load_json
 
 _FORMATS = (
-    "%Y/%m/%d %H:%M:%S %Z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
-    "%Y/%m/%d %H:%M:%S %z",
-    "%a %b %d %H:%M:%S %Z %Y",  # PHP: Fri Nov 20 13:23:26 UTC 2026
-    "%a %b %d %H:%M:%S %z %Y",
+    "%Y/%m/%d %H:%M:%S %z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
+    "%a %b %d %H:%M:%S %z %Y",  # PHP: Fri Nov 20 13:23:26 UTC 2026
     "%a %b %d %Y %H:%M:%S GMT%z",  # JavaScript: Fri Nov 20 2026 14:05:02 GMT+0000 (Coordinated Universal Time)
 )
+_LOCAL_FORMAT = "%a %b %d %H:%M:%S %Z %Y"  # PHP where it has another time zone: Fri Nov 20 14:23:26 CET 2026
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,12 +128,17 @@ def parse_time(value: object) -> datetime | None:
         return _aware(datetime.fromisoformat(text))
     except ValueError:
         pass
+    text = re.sub(r" (?:UTC|GMT)\b(?![+-])", " +0000", text)
+    text = re.sub(r"( [+-]\d\d)(?!\S)", r"\g<1>00", text)  # PHP's name for a zone that has none
     for form in _FORMATS:
         try:
-            return _aware(datetime.strptime(text, form))  # noqa: DTZ007  _aware adds the zone
+            return datetime.strptime(text, form)  # noqa: DTZ007  each has the zone
         except ValueError:
             continue
-    return None
+    try:
+        return datetime.fromtimestamp(time.mktime(time.strptime(text, _LOCAL_FORMAT)), UTC)
+    except (ValueError, OverflowError):
+        return None  # the name of a zone says something only where it is also this project's
 
 
 def _aware(moment: datetime) -> datetime:
@@ -143,6 +148,14 @@ def _aware(moment: datetime) -> datetime:
 def printable(text: str) -> str:
     """``text`` without what UTF-8 cannot hold (lone surrogates)."""
     return text.encode("utf-8", "backslashreplace").decode()
+
+
+def message_of(error: BaseException) -> str:
+    """What ``error`` says, also when its class cannot say it."""
+    try:
+        return printable(str(error))
+    except Exception as second:  # a project's own __str__ may raise anything
+        return f"(its message could not be read: {type(second).__name__})"
 
 
 def _text(value: object) -> str:

@@ -26,6 +26,7 @@ MAX_NODES = 10_000
 
 _QUEUE_NAME = re.compile(r"[^\s:,*?!\[\]\x00-\x1f\x7f-\x9f]{1,100}")
 _ID = re.compile(r"[!-9;-~]{1,100}")
+_PHP_INDEX = re.compile(r"0|[1-9][0-9]{0,4}")
 _OWN_KEYS = ("class", "args", "id", "queue_time")
 
 
@@ -69,11 +70,9 @@ class Job:
         Raises `InvalidPayload` for what JSON, or some reader in the family, cannot hold.
         """
         slot = [*self.args, self.options] if self.options else list(self.args)
-        check_values(slot)
-        return dump_json(
-            {"class": self.command, "args": [slot], "id": self.id, "queue_time": self.enqueued_at, **self.extra},
-            limit=MAX_PAYLOAD,
-        )
+        payload = {"class": self.command, "args": [slot], "id": self.id, "queue_time": self.enqueued_at, **self.extra}
+        check_values(payload)
+        return dump_json(payload, limit=MAX_PAYLOAD)
 
     @classmethod
     def from_payload(cls, raw: bytes, queue: str, *, otherwise_id: str | None = None) -> Job:
@@ -91,7 +90,7 @@ class Job:
     def from_mapping(cls, payload: Mapping[str, Any], queue: str, *, otherwise_id: str | None = None) -> Job:
         """The same as `from_payload` for JSON that has been read already, as inside a failure record."""
         command = payload.get("class")
-        if not isinstance(command, str):
+        if not isinstance(command, str) or not command:
             raise InvalidPayload('The payload names no command: "class" must be a text')
         args, options = _read_arguments(payload.get("args"))
         job_id = payload.get("id")
@@ -136,22 +135,31 @@ def _read_arguments(args: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
             return _read_php_object(only)
         if isinstance(only, list):
             args = only
-    if args and isinstance(args[-1], dict):
-        return tuple(args[:-1]), args[-1]
-    return tuple(args), {}
+    return _split_options(args)
+
+
+def _split_options(slot: list[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """A list of arguments, in which an object at the end holds the options."""
+    if slot and isinstance(slot[-1], dict):
+        return tuple(slot[:-1]), slot[-1]
+    return tuple(slot), {}
 
 
 def _read_php_object(arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """PHP writes a list with holes or names as an object; ``{"0": …, "1": …}`` are positional arguments."""
-    numbered = {int(key): value for key, value in arguments.items() if re.fullmatch(r"[0-9]{1,5}", key)}
+    """PHP writes a list with holes or names as an object; ``{"0": …, "1": …}`` are positional arguments.
+
+    Our own options are among them when a PHP scheduler has added names to the list of our arguments.
+    """
+    numbered = {int(key): value for key, value in arguments.items() if _PHP_INDEX.fullmatch(key)}
     if not numbered:
         return (), dict(arguments)
     named = {
         key: value
         for key, value in arguments.items()
-        if not re.fullmatch(r"[0-9]{1,5}", key) and key not in ("s_time", "id")
+        if not _PHP_INDEX.fullmatch(key) and key not in ("s_time", "id")
     }
-    return tuple(numbered[index] for index in sorted(numbered)), named
+    positional, options = _split_options([numbered[index] for index in sorted(numbered)])
+    return positional, {**options, **named}
 
 
 # -- JSON, strictly ----------------------------------------------------------------------------------------------------

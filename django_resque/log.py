@@ -13,6 +13,7 @@ import re
 import sys
 from typing import TextIO
 
+from .failure import message_of
 from .job import Job
 
 logger = logging.getLogger("django_resque")
@@ -54,7 +55,7 @@ def job_failed(job: Job, error: BaseException, duration: float) -> None:
         "failed %s after %.3f s: %s",
         _Named(job),
         duration,
-        clean(f"{type(error).__name__}: {error}"),
+        clean(f"{type(error).__name__}: {message_of(error)}"),
         exc_info=error,
         extra=_about(job, duration),
     )

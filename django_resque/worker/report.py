@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from ..errors import CommandExited
-from ..failure import printable
+from ..failure import message_of, printable
 
 _MAX_ERROR = 16_000
 _MAX_FRAMES = 60
@@ -36,9 +36,9 @@ class Report:
         return cls(
             token,
             exception=type(error).__name__,
-            error=_message(error)[:_MAX_ERROR],
+            error=message_of(error)[:_MAX_ERROR],
             backtrace=_backtrace(error),
-            exit_status=str(error.status)[:_MAX_LINE] if isinstance(error, CommandExited) else "",
+            exit_status=printable(str(error.status))[:_MAX_LINE] if isinstance(error, CommandExited) else "",
             leaving=leaving,
         )
 
@@ -48,13 +48,6 @@ class Report:
     @classmethod
     def load(cls, packet: bytes) -> Report:
         return cls(**json.loads(packet))
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return printable(str(error))
-    except Exception as second:  # a project's own __str__ may raise anything
-        return f"(its message could not be read: {type(second).__name__})"
 
 
 def _backtrace(error: BaseException) -> list[str]:

@@ -12,8 +12,9 @@ import django
 
 django.setup()
 
-from django_resque import enqueue  # noqa: E402  the apps come first
 from project import tasks  # noqa: E402
+
+from django_resque import enqueue  # noqa: E402  the apps come first
 
 
 def main(system: str, number: int) -> None:

@@ -35,7 +35,9 @@ def main() -> None:
     rates: dict[str, list[tuple[float, float]]] = {system: [] for system in CONSUMERS}
     with RedisServer() as server, server.client() as client:
         version = client.info("server").get("valkey_version") or client.info("server")["redis_version"]
-        print(f"{options.jobs:,} no-op jobs, {options.rounds} rounds, server {version}, Python {platform.python_version()}")
+        print(
+            f"{options.jobs:,} no-op jobs, {options.rounds} rounds, Redis {version}, Python {platform.python_version()}"
+        )
         for number in range(1, options.rounds + 1):
             for system in CONSUMERS:
                 client.flushall()
@@ -84,7 +86,9 @@ def environment(url: str) -> dict[str, str]:
 
 
 def print_medians(rates: dict[str, list[tuple[float, float]]]) -> None:
-    medians = {system: [statistics.median(column) for column in zip(*rounds, strict=True)] for system, rounds in rates.items()}
+    medians = {
+        system: [statistics.median(column) for column in zip(*rounds, strict=True)] for system, rounds in rates.items()
+    }
     print("\nmedians            enqueue/s     drain/s")
     for system, (enqueued, drained) in medians.items():
         print(f"{system:14} {enqueued:13,.0f} {drained:11,.0f}")

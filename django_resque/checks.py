@@ -5,8 +5,7 @@ Nothing here connects to Redis or imports a command.
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -20,6 +19,7 @@ from django.utils.module_loading import import_string
 
 from .conf import Config, config, problems
 from .errors import ConfigurationError
+from .hint import did_you_mean
 from .store.connection import embedded_folder, is_redis_alias, make_pool
 from .store.outbox import outbox
 
@@ -45,7 +45,7 @@ def _commands(config: Config) -> Iterator[CheckMessage]:
         if name not in installed:
             yield Error(
                 f'RESQUE["COMMANDS"] names {name!r}, but no installed app has such a command'
-                f"{_did_you_mean(name, installed)}.",
+                f"{did_you_mean(name, installed)}.",
                 hint="Correct the name, or add the app that has the command to INSTALLED_APPS.",
                 id="django_resque.E003",
             )
@@ -68,7 +68,7 @@ def _what_the_alias_is(alias: str) -> str | None:
     if is_redis_alias(alias):
         return None  # the error says it all
     if alias not in settings.CACHES:
-        found = f"CACHES has no {alias!r}{_did_you_mean(alias, settings.CACHES)}."
+        found = f"CACHES has no {alias!r}{did_you_mean(alias, settings.CACHES)}."
     else:
         backend = settings.CACHES[alias].get("BACKEND")
         what = "which cannot be imported" if _backend(alias) is None else "which is not django-redis'"
@@ -77,11 +77,6 @@ def _what_the_alias_is(alias: str) -> str | None:
         f'{found} It could be: CACHES = {{"{alias}": {{"BACKEND": "django_redis.cache.RedisCache",'
         ' "LOCATION": "redis://127.0.0.1:6379/0"}, …}'
     )
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
 
 
 # -- a cache that shares the database ----------------------------------------------------------------------------------

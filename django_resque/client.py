@@ -5,7 +5,6 @@ Everything that can be wrong is found here, before anything is sent.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from types import NoneType
@@ -14,6 +13,7 @@ from typing import Any, Never
 from .command import bind, find, normalise
 from .conf import COMMAND_NAME, config
 from .errors import InvalidArguments, InvalidPayload, UnknownCommand
+from .hint import did_you_mean
 from .job import Job, check_queue
 from .store import Outgoing
 from .transactions import push, push_after_commit
@@ -122,9 +122,8 @@ def using(
     """What enqueues with these choices: ``using(queue="mail").enqueue("send_welcome", user.pk)``. See `Using`."""
     for name in unknown:
         known = [field.name for field in fields(Using)]
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-        hint = f"did you mean {close[0]!r}?" if close else f"known are {', '.join(known)}"
-        raise TypeError(f"using() takes no {name!r}; {hint} (options of the command go to enqueue())")
+        hint = did_you_mean(name, known) or f" (known are {', '.join(known)})"
+        raise TypeError(f"using() takes no {name!r}{hint}; options of the command go to enqueue()")
     return Using(queue=queue, track=track, on_commit=on_commit, check=check)
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import logging
 import time
 import weakref
 from argparse import PARSER, ArgumentError, ArgumentParser, ArgumentTypeError
@@ -17,10 +15,12 @@ from django.core.management import get_commands
 from django.core.management.base import BaseCommand, CommandError
 from django.core.signals import setting_changed
 
+from . import log
 from .arguments import normalise
 from .command_line import write
 from .conf import COMMAND_NAME, config, raw_settings
 from .errors import InvalidArguments, RefusedCommand, UnknownCommand
+from .hint import did_you_mean
 from .job_command import JobCommand
 from .signature import Signature
 
@@ -29,8 +29,6 @@ __all__ = ["Bound", "CommandInfo", "JobCommand", "bind", "find", "job_commands",
 KEEP_PARSER = 1.0
 """Seconds for which a parser is used again. Building one costs a hundred times as much as using it, and what it was
 built from, the day's date or choices from the database, may change."""
-
-logger = logging.getLogger("django_resque")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +53,7 @@ def find(name: str) -> CommandInfo:
         )
     app = get_commands().get(name)
     if app is None:
-        close = difflib.get_close_matches(name, get_commands(), n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ", or its app is not in INSTALLED_APPS"
+        hint = did_you_mean(name, get_commands()) or ", or its app is not in INSTALLED_APPS"
         raise UnknownCommand(f"There is no management command {name!r}{hint}")
     cls = _load(app, name)
     defaults = config().commands.get(name)
@@ -91,7 +88,7 @@ def job_commands() -> dict[str, CommandInfo]:
             except RefusedCommand:
                 pass  # a command that is not for jobs
             except Exception as error:  # whatever a module raises when it is imported
-                logger.warning("The command %r of %s cannot be a job: %r", name, app, error, exc_info=True)
+                log.command_not_loaded(name, app, error)
     return found
 
 

@@ -5,10 +5,9 @@ Each field of `Config` is one key of the dict, in lower case; its comment is its
 
 from __future__ import annotations
 
-import difflib
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -18,6 +17,7 @@ from django.conf import settings
 from django.core.signals import setting_changed
 
 from .errors import ConfigurationError, InvalidQueue
+from .hint import did_you_mean
 from .job import check_queue
 
 COMMAND_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -83,7 +83,7 @@ def problems() -> Iterator[str]:
         return
     for key, value in found.items():
         if key not in _READERS:
-            yield f"RESQUE[{key!r}] is unknown{_did_you_mean(key, _READERS)}."
+            yield f"RESQUE[{key!r}] is unknown{did_you_mean(str(key).upper(), _READERS) or _all_of(_READERS)}."
             continue
         try:
             _read(key, value)
@@ -107,11 +107,8 @@ def _read(key: str, value: Any) -> Any:
         raise ConfigurationError(f"RESQUE[{key!r}] = {shown}: {error}") from error
 
 
-def _did_you_mean(word: object, known: Mapping[str, Any] | tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(
-        str(word).upper() if isinstance(known, dict) else str(word), known, n=1, cutoff=0.5
-    )
-    return f" (did you mean {close[0]!r}?)" if close else f" (known are {', '.join(sorted(known))})"
+def _all_of(known: Iterable[str]) -> str:
+    return f" (known are {', '.join(sorted(known))})"
 
 
 # -- one reader for each kind of value ---------------------------------------------------------------------------------
@@ -176,7 +173,10 @@ def _commands(value: Any) -> dict[str, Mapping[str, Any]]:
             raise TypeError(f"the defaults of {name!r} must be a dict")
         for key, setting in defaults.items():
             if key not in COMMAND_DEFAULTS:
-                raise ValueError(f"{name!r} has the unknown default {key!r}{_did_you_mean(key, COMMAND_DEFAULTS)}")
+                raise ValueError(
+                    f"{name!r} has the unknown default {key!r}"
+                    f"{did_you_mean(str(key), COMMAND_DEFAULTS) or _all_of(COMMAND_DEFAULTS)}"
+                )
             _flag(setting) if key == "track" else check_queue(setting)
     return commands
 

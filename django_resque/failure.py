@@ -82,7 +82,7 @@ def failure_record(
     exception: str,
     error: str,
     backtrace: Sequence[str] = (),
-    extra: Mapping[str, Any] | None = None,
+    extra: Mapping[str, str] | None = None,
     now: datetime,
 ) -> bytes:
     """A failure record as the whole family reads it, our ``extra`` keys last.
@@ -98,7 +98,7 @@ def failure_record(
             "backtrace": [printable(line) for line in backtrace],
             "worker": worker,
             "queue": queue,
-            **(extra or {}),
+            **{key: printable(value) for key, value in (extra or {}).items()},
         }
     )
     return b'%b,"payload":%b,%b' % (before[:-1], payload_object(payload), after[1:])

@@ -154,9 +154,7 @@ def _read_php_object(arguments: Mapping[str, Any]) -> tuple[tuple[Any, ...], dic
     if not numbered:
         return (), dict(arguments)
     named = {
-        key: value
-        for key, value in arguments.items()
-        if not _PHP_INDEX.fullmatch(key) and key not in ("s_time", "id")
+        key: value for key, value in arguments.items() if not _PHP_INDEX.fullmatch(key) and key not in ("s_time", "id")
     }
     positional, options = _split_options([numbered[index] for index in sorted(numbered)])
     return positional, {**options, **named}

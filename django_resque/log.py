@@ -141,8 +141,8 @@ def signal_ignored(name: str) -> None:
     logger.warning("ignored signal %s", name)
 
 
-def module_not_loaded(name: str, error: BaseException) -> None:
-    logger.warning("command %s could not be loaded: %s", clean(name), clean(str(error)))
+def command_not_loaded(name: str, app: str, error: BaseException) -> None:
+    logger.warning("the command %s of %s cannot be a job: %s", name, app, clean(repr(error)), exc_info=error)
 
 
 def threads_at_fork(names: list[str]) -> None:

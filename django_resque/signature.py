@@ -6,7 +6,6 @@ stay what they are, and it takes a few microseconds. The rules are argparse's; `
 
 from __future__ import annotations
 
-import difflib
 import re
 from argparse import (
     ONE_OR_MORE,
@@ -27,6 +26,7 @@ from typing import Any, NamedTuple, NoReturn
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 
 from .arguments import REFUSED_OPTIONS
+from .hint import did_you_mean
 from .subcommands import Reader
 
 _PATTERNS = {
@@ -133,8 +133,8 @@ class Signature:
                 if name not in self._below:
                     parsers: Mapping[str, ArgumentParser] = action.choices  # type: ignore[assignment]
                     if name not in parsers:
-                        names = ", ".join(parsers)
-                        raise ArgumentError(None, f"there is no subcommand {name!r}{_hint(name, parsers)} ({names})")
+                        hint = did_you_mean(name, parsers) or f" ({', '.join(parsers)})"
+                        raise ArgumentError(None, f"there is no subcommand {name!r}{hint}")
                     self._below[name] = Signature(parsers[name])
                 return self._below[name], rest
         return None
@@ -283,13 +283,8 @@ def _refuse_option(name: str, signatures: Sequence[Signature]) -> NoReturn:
     if any(_key(name) == action.dest for signature in signatures for action in signature._positionals):
         raise ArgumentError(None, f"{name!r} is a positional argument: pass its value without the name")
     known = sorted({dest for signature in signatures for dest in signature._by_dest})
-    hint = _hint(name, [*known, *(name for signature in signatures for name in signature._by_long_name)])
+    hint = did_you_mean(name, [*known, *(name for signature in signatures for name in signature._by_long_name)])
     raise ArgumentError(None, f"there is no option {name!r}{hint} (the options are {', '.join(known)})")
-
-
-def _hint(word: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(word, known, n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
 
 
 def _key(name: str) -> str:

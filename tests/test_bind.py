@@ -214,7 +214,7 @@ def test_an_unknown_option_is_refused_with_the_known_ones():
     with sample(arg("--template")):
         message = refusal(tempalte="x")
     assert message == (
-        "sample: there is no option 'tempalte'; did you mean 'template'? (the options are template, verbosity)"
+        "sample: there is no option 'tempalte' (did you mean 'template'?) (the options are template, verbosity)"
     )
 
 
@@ -279,7 +279,7 @@ def test_options_of_a_subcommand_belong_to_the_one_that_is_chosen():
         assert "force" not in values("add")
         assert "no option 'force'" in refusal("add", force=True)
         assert refusal() == "sample: the following arguments are required: what (add, remove)"
-        assert refusal("ad") == "sample: there is no subcommand 'ad'; did you mean 'add'? (add, remove)"
+        assert refusal("ad") == "sample: there is no subcommand 'ad' (did you mean 'add'?)"
 
 
 def test_a_parser_that_would_exit_is_a_refusal():

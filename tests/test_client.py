@@ -211,7 +211,7 @@ def test_without_a_check_the_name_must_still_be_one_of_a_command(name: Any, clea
 
 
 def test_a_mistyped_choice_is_an_error_that_names_the_right_one():
-    with pytest.raises(TypeError, match=r"no 'queu'; did you mean 'queue'\?"):
+    with pytest.raises(TypeError, match=r"no 'queu' \(did you mean 'queue'\?"):
         using(queu="mail")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="known are queue, track, on_commit, check"):
         using(zzz=1)  # type: ignore[arg-type]

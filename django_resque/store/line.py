@@ -8,6 +8,8 @@ from typing import Any
 from redis import ConnectionPool
 from redis.exceptions import (
     AuthenticationError,
+    BusyLoadingError,
+    ClusterDownError,
     ConnectionError,
     NoScriptError,
     ReadOnlyError,
@@ -20,8 +22,10 @@ from redis.exceptions import (
 from ..errors import StoreError, StoreUnavailable
 from .scripts import Script
 
-_NOT_NOW = ("MASTERDOWN", "NOREPLICAS", "MISCONF", "LOADING", "CLUSTERDOWN", "UNKILLABLE", "BUSY")
+_NOT_NOW = ("MASTERDOWN", "NOREPLICAS", "MISCONF", "LOADING", "CLUSTERDOWN", "UNKILLABLE", "BUSY", "READONLY")
 """Error replies of a server that is there but cannot serve at the moment."""
+_NOT_NOW_BY_CLASS = (BusyLoadingError, ClusterDownError, ReadOnlyError, TryAgainError)
+"""Those for which redis-py has classes, and takes the word away."""
 
 
 class OutOfMemory(StoreError):
@@ -51,7 +55,7 @@ class Line:
         """
         sent = False
         try:
-            self._connection.connect()
+            self._connect()
             sent = True
             self._connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
             try:
@@ -62,12 +66,12 @@ class Line:
         except AuthenticationError as error:
             self._connection.disconnect()
             raise StoreUnavailable(f"Redis refused the credentials: {error}", sent=False) from error
+        except _NOT_NOW_BY_CLASS as error:
+            self._connection.disconnect()  # the primary may be another one by now
+            raise StoreUnavailable(str(error), sent=False) from error
         except (ConnectionError, TimeoutError, OSError) as error:
             self._connection.disconnect()
             raise StoreUnavailable(str(error), sent=sent) from error
-        except (ReadOnlyError, TryAgainError) as error:
-            self._connection.disconnect()  # the primary may be another one by now
-            raise StoreUnavailable(str(error), sent=False) from error
         except ResponseError as error:
             raise _named(error) from error
         except RedisError as error:
@@ -76,6 +80,17 @@ class Line:
         except BaseException:
             self._connection.disconnect()  # else a reply that comes later would be taken for the next one's
             raise
+
+    def _connect(self) -> None:
+        """Connect, anew when the server has closed the connection meanwhile: what is sent into a dead one is in doubt."""
+        if getattr(self._connection, "_sock", None) is not None:
+            try:
+                stale = self._connection.can_read(timeout=0)
+            except (ConnectionError, TimeoutError, OSError):
+                stale = True
+            if stale:
+                self._connection.disconnect()
+        self._connection.connect()
 
     def close(self) -> None:
         """Close the connection; in a forked child, the child's copy of the socket alone."""

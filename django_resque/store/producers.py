@@ -33,6 +33,8 @@ TIMEOUT = 0.8
 """Seconds that one attempt waits for its answer."""
 RESEND_WITHIN = 1.1
 """Seconds from the first attempt in which another may begin, so that all is over after 2.5 seconds."""
+RESEND_PAUSE = 0.02
+"""Seconds between attempts to reach a server that a push has gone out to and that is not there now."""
 MEMORY = 3600
 """Seconds the number of a producer's last push is remembered: longer than any resend takes."""
 WAITING_TTL = 7 * 24 * 3600
@@ -126,7 +128,7 @@ class Producer:
         self._send(keys, args)
 
     def _send(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
-        """Send, and resend while there is time: the script carries out one of them."""
+        """Send, and once in doubt resend while there is time: the script carries out one of them."""
         deadline = time.monotonic() + RESEND_WITHIN
         sent = False
         while True:
@@ -135,8 +137,10 @@ class Producer:
                 return
             except StoreUnavailable as error:
                 sent = sent or error.sent
-                if not error.sent or time.monotonic() > deadline:
+                if not sent or time.monotonic() > deadline:
                     raise StoreUnavailable(str(error), sent=sent) from error
+                if not error.sent:
+                    time.sleep(RESEND_PAUSE)
 
     def close(self) -> None:
         self._line.close()

@@ -38,7 +38,7 @@ class Report:
             exception=type(error).__name__,
             error=message_of(error)[:_MAX_ERROR],
             backtrace=_backtrace(error),
-            exit_status=printable(str(error.status))[:_MAX_LINE] if isinstance(error, CommandExited) else "",
+            exit_status=str(error.status)[:_MAX_LINE] if isinstance(error, CommandExited) else "",
             leaving=leaving,
         )
 

@@ -40,7 +40,7 @@ for job = 0, (#KEYS - 3) / 2 - 1 do
     seen[name] = true
     redis.call('SADD', KEYS[2], name)
     if length == 1 then
-      redis.call('PUBLISH', KEYS[3], name)
+      redis.pcall('PUBLISH', KEYS[3], name) -- who may not ring the bell may push all the same
     end
   end
 end

@@ -82,9 +82,9 @@ def _with_policy(route: Route) -> None:
     route.fulfill(response=response, headers={**response.headers, "content-security-policy": POLICY})
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def chromium() -> Iterator[Chromium]:
-    """The session's browser. On a machine without one its tests are skipped; where ``CI`` is "true" they fail."""
+    """The browser of all tests in this folder. On a machine without one its tests are skipped; where ``CI`` is "true" they fail."""
     names = ("chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("DJANGO_RESQUE_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:

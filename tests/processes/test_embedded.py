@@ -33,7 +33,7 @@ from django_resque.store.embedded.talk import Line
 
 ROOT = Path(__file__).parents[2]
 QUICK = {"look_every": 0.02, "idle": 0.1}
-FORK = multiprocessing.get_context("fork")
+SPAWN = multiprocessing.get_context("spawn")  # pytest has threads, and a child that is forked with them may hang
 
 
 @pytest.fixture
@@ -159,7 +159,7 @@ def _started(folder: Path, gate: Any) -> str:
 
 
 def test_many_processes_at_once_start_one_server(folder: Path):
-    with FORK.Manager() as manager, FORK.Pool(8) as pool:
+    with SPAWN.Manager() as manager, SPAWN.Pool(8) as pool:
         gate = manager.Barrier(8)
         runs = pool.starmap(_started, [(folder, gate)] * 8, chunksize=1)
     assert len(set(runs)) == 1
@@ -385,7 +385,7 @@ def _visit(folder: Path) -> int:
 
 
 def test_no_visitor_is_cut_off_and_nothing_is_lost_however_often_the_server_ends(folder: Path):
-    with FORK.Pool(3) as pool:
+    with SPAWN.Pool(3) as pool:
         assert pool.starmap(_visit, [(folder,)] * 3, chunksize=1) == [0, 0, 0]
     with client(ensure_running(folder)) as redis:
         assert redis.get("visits") == b"180"

@@ -21,6 +21,7 @@ from .job import Job, dump_json, load_json
 
 _FORMATS = (
     "%Y/%m/%d %H:%M:%S %z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
+    "%Y/%m/%d %H:%M:%S",  # node-resque's retries: 2026/11/20 13:21:45
     "%a %b %d %H:%M:%S %z %Y",  # PHP: Fri Nov 20 13:23:26 UTC 2026
     "%a %b %d %Y %H:%M:%S GMT%z",  # JavaScript: Fri Nov 20 2026 14:05:02 GMT+0000 (Coordinated Universal Time)
 )
@@ -132,7 +133,7 @@ def parse_time(value: object) -> datetime | None:
     text = re.sub(r"( [+-]\d\d)(?!\S)", r"\g<1>00", text)  # PHP's name for a zone that has none
     for form in _FORMATS:
         try:
-            return datetime.strptime(text, form)  # noqa: DTZ007  each has the zone
+            return _aware(datetime.strptime(text, form))  # noqa: DTZ007  _aware adds the zone
         except ValueError:
             continue
     try:

@@ -7,13 +7,20 @@ that they point to.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import timedelta
 
 import django
+import hypothesis
 import pytest
 import redis
 
 from tests.servers import RedisServer
+from tests.workers import WorkerProcess
+
+# The same examples in every run, and time enough for each on a machine that has other things to do.
+hypothesis.settings.register_profile("tests", derandomize=True, deadline=timedelta(seconds=10))
+hypothesis.settings.load_profile("tests")
 
 _server = RedisServer()
 
@@ -54,3 +61,25 @@ def clean_redis(redis_server: RedisServer, _session_client: redis.Redis) -> redi
     except redis.ConnectionError:  # the server was restarted; the next command connects again
         _session_client.flushall()
     return _session_client
+
+
+@pytest.fixture
+def worker(redis_server: object) -> Iterator[Callable[..., WorkerProcess]]:
+    """Starts workers; those that still run at the end of the test are killed."""
+    started: list[WorkerProcess] = []
+
+    def start(*args: str, **kwargs: object) -> WorkerProcess:
+        started.append(WorkerProcess(*args, **kwargs))  # type: ignore[arg-type]
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.close()
+
+
+@pytest.fixture
+def facts(clean_redis: redis.Redis) -> Iterator[redis.Redis]:
+    """Where jobs say what they have done (see ``tests/jobs/management/commands/act.py``)."""
+    url = os.environ["DJANGO_RESQUE_TEST_REDIS"].removesuffix("/0") + "/1"
+    with redis.Redis.from_url(url, decode_responses=True) as client:
+        yield client

@@ -11,6 +11,8 @@ import resource
 import signal
 import sys
 import time
+import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -123,7 +125,7 @@ class Performer:
         failure: BaseException | None = None
         try:
             job = Job.from_payload(packet.payload, packet.queue, otherwise_id=packet.id)
-            log.job_started(job)
+            _say(log.job_started, job)
             perform(job)
         except BaseException as error:  # a command may raise anything, and each is the job's failure, not the worker's
             failure = error
@@ -133,10 +135,10 @@ class Performer:
         self._release_output()
         self._surroundings.restore()
         if failure is None:
-            log.job_done(job, duration)
+            _say(log.job_done, job, duration)
             report = Report(packet.token, leaving=self._leaves())
         else:
-            log.job_failed(job, failure, duration)
+            _say(log.job_failed, job, failure, duration)
             report = Report.of_failure(packet.token, failure, leaving=self._leaves())
         setproctitle(f"{self._title}: Waiting")
         return report
@@ -159,6 +161,13 @@ class Performer:
             setattr(sys, name, self._streams[name])
         os.dup2(self._out, 1)
         os.dup2(self._err, 2)
+
+
+def _say(event: Callable[..., None], *args: object) -> None:
+    try:
+        event(*args)
+    except Exception:  # a log handler of the project's may raise anything, which does not change how the job ended
+        traceback.print_exc()
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -12,6 +12,7 @@ from ..failure import message_of, printable
 
 _MAX_ERROR = 16_000
 _MAX_FRAMES = 60
+_MAX_LINES = 240
 _MAX_LINE = 1_000
 
 
@@ -55,4 +56,8 @@ def _backtrace(error: BaseException) -> list[str]:
         text = "".join(traceback.format_exception(error, limit=-_MAX_FRAMES))
     except Exception as second:  # __str__ and __repr__ of the project's own classes run in here
         text = f"(the traceback could not be formatted: {type(second).__name__})"
-    return [line[:_MAX_LINE] for line in printable(text).splitlines()[-4 * _MAX_FRAMES :]]
+    lines = [line[:_MAX_LINE] for line in printable(text).splitlines()]
+    if len(lines) <= _MAX_LINES:
+        return lines
+    half = _MAX_LINES // 2  # the first cause stands first, and so does the traceback when the message has many lines
+    return [*lines[:half], f"… {len(lines) - 2 * half:,} lines left out …", *lines[-half:]]

@@ -21,7 +21,7 @@ class Selection:
         if not items:
             raise InvalidQueue("No queue is named: give one or more, such as -q mail,default")
         for item in items:
-            check_queue(item.translate(_PATTERN_CHARACTERS))
+            check_queue(item.removeprefix("!").translate(_PATTERN_CHARACTERS))
         self._excluded = [item[1:] for item in items if item.startswith("!")]
         self._wanted = [item for item in items if not item.startswith("!")] or ["*"]
         self.changes = any(_is_pattern(item) for item in self._wanted)
@@ -33,7 +33,7 @@ class Selection:
 
     def among(self, existing: Iterable[str]) -> list[str]:
         """The queues to serve, in order, when these exist."""
-        candidates = sorted(name for name in existing if not self._leaves_out(name))
+        candidates = sorted(name for name in existing if _can_be_served(name) and not self._leaves_out(name))
         chosen: dict[str, None] = {}
         for item in self._wanted:
             if _is_pattern(item):
@@ -44,6 +44,12 @@ class Selection:
 
     def _leaves_out(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._excluded)
+
+
+def _can_be_served(name: str) -> bool:
+    """Whether the name, which others may have chosen, can travel in reservations and titles: those end at a control
+    character."""
+    return min(name, default=" ") >= " "
 
 
 _PATTERN_CHARACTERS = str.maketrans(dict.fromkeys("*?[]!", "x"))

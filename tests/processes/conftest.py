@@ -1,109 +1,12 @@
-"""Real workers: `manage.py resque_worker` as a process of its own."""
+"""What only the tests with processes need."""
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
-import redis
 
 from django_resque.store import store
-
-ROOT = Path(__file__).parents[2]
-
-
-class WorkerProcess:
-    """A running ``resque_worker``. What it writes is in `log`, once it has ended."""
-
-    def __init__(self, *args: str, env: dict[str, str] | None = None, settings: str = "tests.settings") -> None:
-        self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "django", "resque_worker", *args],
-            env={**os.environ, "DJANGO_SETTINGS_MODULE": settings, "PYTHONPATH": str(ROOT), **(env or {})},
-            cwd=ROOT,
-            stdout=self._log,
-            stderr=self._log,
-            start_new_session=True,
-        )
-
-    @property
-    def pid(self) -> int:
-        return self.process.pid
-
-    def children(self) -> list[int]:
-        """The pids of its performers."""
-        path = Path(f"/proc/{self.pid}/task/{self.pid}/children")
-        return [int(pid) for pid in path.read_text().split()]
-
-    def stop(self, number: signal.Signals = signal.SIGTERM, timeout: float = 30) -> int:
-        """Send a signal, wait for the end, return the exit status."""
-        self.process.send_signal(number)
-        return self.wait(timeout)
-
-    def wait(self, timeout: float = 60) -> int:
-        """Wait for the end, return the exit status."""
-        try:
-            return self.process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"The worker has not ended after {timeout} s. It wrote:\n{self.log}") from None
-
-    @property
-    def log(self) -> str:
-        """What it has written so far."""
-        return os.pread(self._log.fileno(), 10_000_000, 0).decode()
-
-    def close(self) -> None:
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self._log.close()
-
-
-@pytest.fixture
-def worker(redis_server: object) -> Iterator[Callable[..., WorkerProcess]]:
-    """Starts workers; those that still run at the end of the test are killed."""
-    started: list[WorkerProcess] = []
-
-    def start(*args: str, **kwargs: object) -> WorkerProcess:
-        started.append(WorkerProcess(*args, **kwargs))  # type: ignore[arg-type]
-        return started[-1]
-
-    yield start
-    for process in started:
-        process.close()
-
-
-@pytest.fixture
-def facts(clean_redis: redis.Redis) -> Iterator[redis.Redis]:
-    """Where jobs say what they have done (see ``tests/jobs/management/commands/act.py``)."""
-    url = os.environ["DJANGO_RESQUE_TEST_REDIS"].removesuffix("/0") + "/1"
-    with redis.Redis.from_url(url, decode_responses=True) as client:
-        yield client
-
-
-def told(facts: redis.Redis, key: str, timeout: float = 30) -> str:
-    """The next value that a job pushes to ``key``."""
-    found = facts.blpop([key], timeout=timeout)
-    assert found is not None, f"no job said {key!r} within {timeout} s"
-    return str(found[1])
-
-
-def until(fact: Callable[[], object], timeout: float = 30) -> object:
-    """Ask again and again until ``fact()`` is true, for what nobody announces."""
-    deadline = time.monotonic() + timeout
-    while time.monotonic() < deadline:
-        found = fact()
-        if found:
-            return found
-        time.sleep(0.01)
-    raise AssertionError(f"not true within {timeout} s: {fact}")
 
 
 @pytest.fixture(autouse=True)

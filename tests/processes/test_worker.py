@@ -15,8 +15,7 @@ import pytest
 from django_resque import enqueue, enqueue_to, using
 from django_resque.failure import Failure
 from django_resque.store import store
-
-from .conftest import told, until
+from tests.workers import told, until
 
 
 def failures() -> list[Failure]:
@@ -189,7 +188,7 @@ def test_a_command_leaves_nothing_behind_for_the_next(worker, facts):
     process = worker("--burst")
     assert process.wait() == 0
     before, after = described(facts, "before"), described(facts, "after")
-    for changing in ("job", "descriptors"):
+    for changing in ("job", "descriptors", "title"):
         before.pop(changing), after.pop(changing)
     assert before == after
     assert "still audible on stdout" in process.log

@@ -1,0 +1,139 @@
+"""What a performer reports of a failure: enough for a person, and never too much to send."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from django_resque.errors import CommandExited
+from django_resque.worker.report import Report
+
+
+def report_of(error: BaseException) -> Report:
+    """What the dispatcher gets to know of ``error``, once it was raised."""
+    try:
+        raise error
+    except BaseException as raised:
+        return Report.load(Report.of_failure("1.1", raised, leaving=True).dump())
+
+
+def test_a_report_arrives_as_it_was_sent():
+    report = Report("1.1", "ValueError", "é\u2028", ["a", "b"], "3", True)
+    assert Report.load(report.dump()) == report
+    assert Report.load(Report("1.2").dump()) == Report("1.2", backtrace=[])
+
+
+def test_a_failure_is_reported_with_class_message_and_traceback():
+    report = report_of(ValueError("no way: é"))
+    assert (report.token, report.exception, report.error, report.leaving) == ("1.1", "ValueError", "no way: é", True)
+    assert report.backtrace[0] == "Traceback (most recent call last):"
+    assert report.backtrace[-1] == "ValueError: no way: é"
+    assert any("raise error" in line for line in report.backtrace)
+    assert report.exit_status == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "exit_status"),
+    [(3, "The command exited with status 3", "3"), ("fed up", "fed up", "fed up")],
+)
+def test_the_status_of_an_exit_is_reported(status: object, error: str, exit_status: str):
+    report = report_of(CommandExited(status))
+    assert (report.error, report.exit_status) == (error, exit_status)
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+    __repr__ = __str__
+
+
+class NotEvenText(Exception):
+    def __str__(self) -> str:
+        return 5  # type: ignore[return-value]  # noqa: PLE0307
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (Mute(), "(its message could not be read: RuntimeError)"),
+        (NotEvenText(), "(its message could not be read: TypeError)"),
+        (ValueError("\ud800"), "\\ud800"),
+        (ValueError(), ""),
+        (ValueError(Mute()), "(its message could not be read: RuntimeError)"),
+        (ExceptionGroup("two", [Mute(), ValueError("b")]), "two (2 sub-exceptions)"),
+    ],
+)
+def test_whatever_an_exception_says_it_is_reported(error: Exception, message: str):
+    report = report_of(error)
+    assert report.error == message
+    assert report.backtrace
+    "".join(report.backtrace).encode()
+
+
+def chain(length: int) -> Exception:
+    error = ValueError("the first")
+    for number in range(length):
+        following = ValueError(f"number {number}")
+        following.__cause__ = error
+        error = following
+    return error
+
+
+def circle() -> Exception:
+    first, second = ValueError("a"), ValueError("b")
+    first.__cause__, second.__cause__ = second, first
+    return first
+
+
+def deep(levels: int) -> Exception:
+    """An exception with ``levels`` different functions in its traceback."""
+    scope: dict[str, Callable[[], None]] = {}
+    exec("def f0(): raise ValueError('deep')", scope)
+    for level in range(1, levels):
+        exec(f"def f{level}(): f{level - 1}()", scope)
+    with pytest.raises(ValueError, match="deep") as raised:
+        scope[f"f{levels - 1}"]()
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("make", "last"),
+    [
+        (lambda: ValueError("x" * 10_000_000), "ValueError: xxx"),
+        (lambda: ValueError("x" + "\nx" * 1_000_000), "x"),
+        (lambda: ValueError("👍" * 1_000_000), "ValueError: 👍👍👍"),
+        (lambda: chain(5_000), "ValueError: number 4999"),
+        (lambda: deep(300), "ValueError: deep"),
+        (circle, "ValueError: a"),
+    ],
+    ids=["long", "many lines", "wide", "chain", "deep", "circle"],
+)
+def test_a_report_stays_small(make: Callable[[], Exception], last: str):
+    report = report_of(make())
+    assert len(report.error) <= 16_000
+    assert len(report.backtrace) <= 241
+    assert max(map(len, report.backtrace)) <= 1_000
+    assert "Traceback (most recent call last):" in report.backtrace
+    assert report.backtrace[-1].startswith(last)
+    assert len(report.dump()) < 1_000_000
+
+
+def test_the_cause_of_an_exception_is_in_its_traceback():
+    error = ValueError("the effect")
+    error.__cause__ = KeyError("the cause")
+    error.add_note("a note")
+    lines = report_of(error).backtrace
+    assert "KeyError: 'the cause'" in lines
+    assert lines[-2:] == ["ValueError: the effect", "a note"]
+
+
+def test_a_command_that_calls_itself_forever_is_reported():
+    def again() -> None:
+        again()
+
+    with pytest.raises(RecursionError) as raised:
+        again()
+    assert json.loads(Report.of_failure("1.1", raised.value, leaving=False).dump())["exception"] == "RecursionError"

@@ -34,7 +34,7 @@ class ResqueSettings(SphinxDirective):
 def default(field: dataclasses.Field[Any]) -> str:
     """The field's default as it would be written."""
     value = field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
-    return f"{value:_}" if type(value) is int else repr(value).replace("'", '"')
+    return f"{value:_}" if type(value) is int and value >= 10_000 else repr(value).replace("'", '"')
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

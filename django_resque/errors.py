@@ -21,7 +21,7 @@ class InvalidJob(ResqueError):
 
 
 class UnknownCommand(InvalidJob):
-    """No installed app has a management command of this name."""
+    """No installed app has a management command of this name, or nothing could be called so."""
 
 
 class RefusedCommand(InvalidJob):

@@ -13,6 +13,8 @@ import re
 import sys
 from typing import TextIO
 
+from django.utils.log import AdminEmailHandler, RequireDebugFalse
+
 from .failure import message_of
 from .job import Job
 
@@ -33,10 +35,27 @@ def configure_default(verbosity: int, stream: TextIO | None = None) -> None:
     """
     if logger.hasHandlers():
         return
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _DefaultHandler(stream or sys.stderr)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG))
+
+
+def mail_failures_to_admins() -> None:
+    """Mail ERROR records to ``ADMINS`` as Django does with errors of requests: unless the project's ``LOGGING`` says
+    where our records go, and never with ``DEBUG`` on.
+
+    For performers: in the dispatcher a slow mail server would keep all jobs waiting.
+    """
+    if any(isinstance(handler, _DefaultHandler) for handler in logger.handlers):
+        mailer = AdminEmailHandler()
+        mailer.setLevel(logging.ERROR)
+        mailer.addFilter(RequireDebugFalse())
+        logger.addHandler(mailer)
+
+
+class _DefaultHandler(logging.StreamHandler[TextIO]):
+    """The handler of a project that configures none."""
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------
@@ -161,6 +180,12 @@ def redis_lost(error: BaseException) -> None:
 
 def redis_back(seconds: float) -> None:
     logger.warning("Redis is available again after %.1f s", seconds)
+
+
+def bell_not_heard(error: BaseException, interval: float) -> None:
+    logger.warning(
+        "no subscription to the bell: %s; idle performers look for jobs every %g s", clean(str(error)), interval
+    )
 
 
 def redis_trouble(message: str) -> None:

@@ -81,5 +81,5 @@ def worker(redis_server: object) -> Iterator[Callable[..., WorkerProcess]]:
 def facts(clean_redis: redis.Redis) -> Iterator[redis.Redis]:
     """Where jobs say what they have done (see ``tests/jobs/management/commands/act.py``)."""
     url = os.environ["DJANGO_RESQUE_TEST_REDIS"].removesuffix("/0") + "/1"
-    with redis.Redis.from_url(url, decode_responses=True) as client:
+    with redis.Redis.from_url(url, decode_responses=True, socket_timeout=None) as client:  # BLPOP has its own
         yield client

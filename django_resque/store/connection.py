@@ -10,6 +10,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -83,8 +84,8 @@ def _pool_of_alias(alias: str) -> ConnectionPool:
     options["CONNECTION_POOL_KWARGS"] = {**options.get("CONNECTION_POOL_KWARGS", {}), **_ours()}
     try:
         factory = get_connection_factory(options=options)
-        pool: ConnectionPool = factory.get_connection_pool(factory.make_connection_params(primary))
-        pool.connection_kwargs.update(_ours())  # the URL's query string may have said otherwise
+        pool: ConnectionPool = factory.get_connection_pool(factory.make_connection_params(_without_ours(primary)))
+        pool.connection_kwargs.update(_ours())  # a factory of the project's own may have chosen otherwise
         pool.connection_class(**pool.connection_kwargs)  # connects to nothing; refuses options that it does not know
     except ValueError:
         # What urllib says holds a part of the password, when that holds a "/" or a "#".
@@ -95,6 +96,13 @@ def _pool_of_alias(alias: str) -> ConnectionPool:
     except (TypeError, ImportError, ImproperlyConfigured) as error:
         raise ConfigurationError(f"CACHES[{alias!r}] cannot be used: {error}") from error
     return pool
+
+
+def _without_ours(address: str) -> str:
+    """``address`` without the parameters that are ours to choose: redis-py would rather believe it than us."""
+    address, _, query = address.partition("?")
+    kept = [(name, value) for name, value in parse_qsl(query) if name not in _ours()]
+    return f"{address}?{urlencode(kept)}" if kept else address
 
 
 def _ours() -> dict[str, Any]:

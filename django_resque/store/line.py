@@ -74,15 +74,15 @@ class Line:
             raise StoreUnavailable(str(error), sent=sent) from error
         except ResponseError as error:
             raise _named(error) from error
-        except RedisError as error:
+        except RedisError as error:  # no reply that could be understood
             self._connection.disconnect()
-            raise StoreError(str(error)) from error
+            raise StoreUnavailable(str(error), sent=sent) from error
         except BaseException:
             self._connection.disconnect()  # else a reply that comes later would be taken for the next one's
             raise
 
     def _connect(self) -> None:
-        """Connect, anew when the server has closed the connection meanwhile: what is sent into a dead one is in doubt."""
+        """Connect; anew, when the server has closed the connection since: what is sent into a dead one is in doubt."""
         if getattr(self._connection, "_sock", None) is not None:
             try:
                 stale = self._connection.can_read(timeout=0)

@@ -150,7 +150,7 @@ def _enqueue_error(error: StoreError, items: Sequence[Outgoing]) -> EnqueueError
     jobs = tuple(item.job for item in items)
     what = str(jobs[0]) if len(jobs) == 1 else f"{jobs[0]} and {len(jobs) - 1:,} more"
     if isinstance(error, OutOfMemory):
-        return QueueFull(f"Redis has reached its maxmemory and took no job: {what} was not enqueued", jobs)
+        return QueueFull(f"Not enqueued: {what}. Redis has reached its maxmemory and takes no more", jobs)
     if isinstance(error, StoreUnavailable) and error.sent:
-        return EnqueueError(f"Redis did not answer ({error}): {what} may have been enqueued", jobs, uncertain=True)
-    return EnqueueError(f"{what} was not enqueued: {error}", jobs)
+        return EnqueueError(f"Perhaps not enqueued: {what}. Redis did not answer: {error}", jobs, uncertain=True)
+    return EnqueueError(f"Not enqueued: {what}. {error}", jobs)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from ..errors import StoreError, StoreUnavailable
 
@@ -17,5 +17,7 @@ def reading() -> Iterator[None]:
         yield
     except ResponseError as error:
         raise StoreError(str(error)) from error
+    except AuthenticationError as error:
+        raise StoreUnavailable(f"Redis refused the credentials: {error}", sent=False) from error
     except (RedisError, OSError) as error:
         raise StoreUnavailable(str(error), sent=False) from error

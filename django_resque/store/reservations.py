@@ -93,11 +93,21 @@ class Reservations:
         self.name = name
 
     def register(self, workers: Sequence[str], *, started: str, heartbeat: str) -> bool:
-        """Make this process known, with the ids of its ``workers``. False when its name is taken."""
+        """Make this process known, with the ids of its ``workers``. False when another has its name.
+
+        Raises a `StoreError`; it may then be done again.
+        """
         keys = self._keys
         reply = self._line.run(
             script("register"),
-            [keys.process(self.name), keys.processes, keys.workers, keys.heartbeats, *map(keys.started, workers)],
+            [
+                keys.none,
+                keys.process(self.name),
+                keys.processes,
+                keys.workers,
+                keys.heartbeats,
+                *map(keys.started, workers),
+            ],
             [self.name, started, heartbeat, *workers],
         )
         return bool(reply)

@@ -65,7 +65,7 @@ class Dispatcher:
         self.stopping = False
         self.stop_at: float | None = None
         self.next_poll = self.next_beat = self.next_bell = 0.0
-        self._paused = False
+        self._paused = self._deaf = False
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -85,7 +85,7 @@ class Dispatcher:
             yield
         finally:
             self._dismiss()
-            if self.ledger.registered:
+            if self.ledger.registered and not self.ledger.lost:
                 self.ledger.unregister()
             self.bell.close()
             self.ledger.close()
@@ -398,8 +398,12 @@ class Dispatcher:
                 self.bell.listen()
                 self.selector.register(self.bell, selectors.EVENT_READ)
                 self.hungry = True  # it may have rung while nobody listened
+                self._deaf = False
             self.next_bell = now + BELL_PING
-        except StoreError:
+        except StoreError as error:
+            if self.bell.fileno() < 0 and not self._deaf:
+                self._deaf = True
+                log.bell_not_heard(error, self.options.interval)
             self._lose_bell()
 
     def _hear_bell(self) -> None:

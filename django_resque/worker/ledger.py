@@ -24,6 +24,7 @@ MAX_ENTRIES = 50
 """Entries in one turn, so that its script stays short."""
 _SHORTEST, _LONGEST = 0.01, 3.0
 _REMIND = 60.0
+_FAREWELL = 1.0
 _LETTERS = string.ascii_lowercase + string.digits
 
 
@@ -130,11 +131,16 @@ class Ledger:
 
     def unregister(self) -> None:
         """Leave the boards. What could not be given back stays in the reservations, and this is logged."""
-        try:
-            left = self._reservations.unregister(self.workers)
-        except StoreError as error:
-            self._trouble.begins(error)
-            return
+        deadline = time.monotonic() + _FAREWELL
+        while True:
+            try:
+                left = self._reservations.unregister(self.workers)
+                break
+            except StoreError as error:
+                self._trouble.begins(error)
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(_SHORTEST)
         if left:
             log.reservations_left(self.name, left)
 
@@ -160,14 +166,14 @@ class _Trouble:
         self._tries += 1
         delay = min(_SHORTEST * 2 ** min(self._tries, 12), _LONGEST)
         self.retry_at = now + delay * random.uniform(0.5, 1)
-        if self._is_news("lost", now):
+        if self._tries > 1 and self._is_news("lost", now):  # one lost answer is not worth a word
             log.redis_lost(error)
 
     def ends(self) -> None:
         if self.lasts:
             self.lasts, self.retry_at = False, 0.0
-            self._logged.pop("lost", None)
-            log.redis_back(time.monotonic() - self._since)
+            if self._logged.pop("lost", None) is not None:
+                log.redis_back(time.monotonic() - self._since)
 
     def meanwhile(self, message: str) -> None:
         """Something in Redis is broken that concerns a part of the work."""

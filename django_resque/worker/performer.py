@@ -6,6 +6,7 @@ Everything here runs in the child, never in the dispatcher.
 from __future__ import annotations
 
 import ctypes
+import logging
 import os
 import resource
 import signal
@@ -20,6 +21,7 @@ from typing import NoReturn, TextIO
 from setproctitle import setproctitle
 
 from .. import log
+from ..errors import InvalidPayload
 from ..job import Job
 from ..perform import Surroundings, perform
 from .channel import Channel
@@ -88,6 +90,7 @@ class Performer:
                 if report.leaving:
                     break
             status = 0
+            logging.shutdown()  # handlers that collect records give them out
         except ConnectionError:
             pass  # the dispatcher is gone, and so is whoever could be told
         except BaseException:  # whatever it is must not unwind into the dispatcher's code, of which this is a copy
@@ -114,26 +117,22 @@ class Performer:
         self._streams = {name: _open_stream(descriptor) for name, descriptor in _DESCRIPTORS.items()}
         sys.stdin, sys.stdout, sys.stderr = self._streams.values()
         self._surroundings = Surroundings()
+        log.mail_failures_to_admins()
         setproctitle(f"{self._title}: Waiting")
 
     def _perform(self, packet: Packet) -> Report:
         self._performed += 1
         setproctitle(f"{self._title}: Processing {packet.queue} since {int(time.time())}")
-        job = Job("(unreadable payload)", queue=packet.queue, id=packet.id)
         begun = time.monotonic()
-        self._capture_output()
-        failure: BaseException | None = None
+        failure: BaseException | None
         try:
             job = Job.from_payload(packet.payload, packet.queue, otherwise_id=packet.id)
+        except InvalidPayload as error:
+            job, failure = Job("(unreadable payload)", queue=packet.queue, id=packet.id), error
+        else:
             _say(log.job_started, job)
-            perform(job)
-        except BaseException as error:  # a command may raise anything, and each is the job's failure, not the worker's
-            failure = error
-        if os.getpid() != self._pid:
-            os._exit(1)  # the command forked, and this is its child come back where it must not be
+            failure = self._run(job)
         duration = time.monotonic() - begun
-        self._release_output()
-        self._surroundings.restore()
         if failure is None:
             _say(log.job_done, job, duration)
             report = Report(packet.token, leaving=self._leaves())
@@ -142,6 +141,20 @@ class Performer:
             report = Report.of_failure(packet.token, failure, leaving=self._leaves())
         setproctitle(f"{self._title}: Waiting")
         return report
+
+    def _run(self, job: Job) -> BaseException | None:
+        """Perform the job, its output captured; returns what it raised."""
+        failure: BaseException | None = None
+        self._capture_output()
+        try:
+            perform(job)
+        except BaseException as error:  # a command may raise anything, and each is the job's failure, not the worker's
+            failure = error
+        if os.getpid() != self._pid:
+            os._exit(1)  # the command forked, and this is its child come back where it must not be
+        self._release_output()
+        self._surroundings.restore()
+        return failure
 
     def _leaves(self) -> bool:
         if self._performed >= self._max_jobs:

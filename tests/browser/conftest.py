@@ -84,7 +84,10 @@ def _with_policy(route: Route) -> None:
 
 @pytest.fixture(scope="package")
 def chromium() -> Iterator[Chromium]:
-    """The browser of all tests in this folder. On a machine without one its tests are skipped; where ``CI`` is "true" they fail."""
+    """The browser of all tests in this folder.
+
+    On a machine without one they are skipped; where ``CI`` is "true" they fail.
+    """
     names = ("chromium", "chromium-browser", "google-chrome")
     found = os.environ.get("DJANGO_RESQUE_CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
     if found is None:

@@ -484,3 +484,24 @@ def test_a_queue_of_the_wrong_type_hinders_no_other(worker, facts, clean_redis):
     assert process.wait() == 0
     told(facts, "fine")
     assert "WRONGTYPE" in process.log
+
+
+# -- logging -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_failure_is_mailed_to_the_admins_unasked(worker, tmp_path):
+    enqueue("act", "refuse", "no way")
+    process = worker("--burst", settings="tests.settings_with_admins", env={"DJANGO_RESQUE_TEST_MAILS": str(tmp_path)})
+    assert process.wait() == 0
+    (mail,) = tmp_path.iterdir()
+    assert "To: ada@example.com" in mail.read_text()
+    assert "ValueError: no way" in mail.read_text()
+
+
+def test_the_start_of_a_job_is_no_part_of_its_output(worker):
+    enqueue("act", "refuse", "no way")
+    process = worker("--burst", "-v", "2")
+    assert process.wait() == 0
+    (failure,) = failures()
+    assert failure.extra["output"] == "about to refuse\n"
+    assert "DEBUG   started act" in process.log

@@ -109,7 +109,7 @@ local function requeue(token, worker, queue, payload)
   redis.call('SADD', KEYS[5], queue)
   try('DEL', prefix .. 'worker:' .. worker)
   if length == 1 then
-    redis.call('PUBLISH', KEYS[11], queue)
+    try('PUBLISH', KEYS[11], queue)
   end
   return true
 end
@@ -137,11 +137,13 @@ while entry <= #ARGV do
       fail(token, worker, payload, record)
       set_status(status_id, status, ARGV[8])
     elseif kind == 'crashed' then
-      any_crashes = true
-      if redis.call('HINCRBY', KEYS[7], digest, 1) >= tonumber(ARGV[4]) then
+      local crashes = crashes_of(payload) + 1
+      if crashes >= tonumber(ARGV[4]) then
         fail(token, worker, payload, record)
         set_status(status_id, status, ARGV[8])
       else
+        any_crashes = true
+        redis.call('HSET', KEYS[7], digest, crashes)
         redis.call('EXPIRE', KEYS[7], ARGV[5])
         if requeue(token, worker, queue, payload) then
           set_status(status_id, status_requeued)

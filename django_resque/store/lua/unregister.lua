@@ -4,11 +4,13 @@
 -- ARGV: 1 name of the process; then for each worker its id
 -- Returns the number of reservations left.
 local left = redis.call('HLEN', KEYS[3])
+redis.call('SCARD', KEYS[2])
+redis.call('SCARD', KEYS[4])
 for i = 2, #ARGV do
   local first = 6 + 4 * (i - 2)
   redis.call('DEL', KEYS[first], KEYS[first + 1], KEYS[first + 2], KEYS[first + 3])
   redis.call('SREM', KEYS[4], ARGV[i])
-  redis.call('HDEL', KEYS[5], ARGV[i])
+  redis.pcall('HDEL', KEYS[5], ARGV[i]) -- which may have become something else
 end
 if left == 0 then
   redis.call('DEL', KEYS[1])

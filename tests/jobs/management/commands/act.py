@@ -21,7 +21,7 @@ from django_resque.management import JobCommand
 def facts() -> redis.Redis:
     """Where tests wait: the database beside the one with the queues, unless they say otherwise."""
     beside = os.environ["DJANGO_RESQUE_TEST_REDIS"].removesuffix("/0") + "/1"
-    return redis.Redis.from_url(os.environ.get("DJANGO_RESQUE_TEST_FACTS", beside))
+    return redis.Redis.from_url(os.environ.get("DJANGO_RESQUE_TEST_FACTS", beside), socket_timeout=None)
 
 
 class Command(JobCommand):

@@ -251,3 +251,14 @@ def test_a_worker_stops_although_redis_is_away(start, proxy, server, facts, away
     with server.client() as client:
         (reservations,) = client.keys("resque:django:reservations:*")
         assert client.hlen(reservations) == 1  # where it is found when somebody looks for what a dead worker held
+
+
+def test_a_worker_that_may_not_hear_the_bell_says_so_and_polls(start, server, facts):
+    with server.client() as client:
+        client.acl_setuser("deaf", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-subscribe"])
+    process = start("--interval", "0.05", url=server.url.replace("redis://", "redis://deaf:secret@"))
+    until(lambda: "no subscription to the bell" in process.log)
+    enqueue("act", "tell", "polled")
+    told(facts, "polled")
+    assert process.stop() == 0
+    assert process.log.count("no subscription to the bell") == 1

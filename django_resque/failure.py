@@ -155,7 +155,7 @@ def message_of(error: BaseException) -> str:
     """What ``error`` says, also when its class cannot say it."""
     try:
         return printable(str(error))
-    except Exception as second:  # a project's own __str__ may raise anything
+    except BaseException as second:  # a project's own __str__ may raise anything, SystemExit too
         return f"(its message could not be read: {type(second).__name__})"
 
 

@@ -24,7 +24,9 @@ MAX_INTEGER = 2**53
 MAX_DEPTH = 32
 MAX_NODES = 10_000
 
-_QUEUE_NAME = re.compile(r"[^\s:,*?!\[\]\x00-\x1f\x7f-\x9f]{1,100}")
+UNPRINTABLE = r"\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff"
+"""In a regular expression's brackets: control characters, marks that turn the direction of writing, half surrogates."""
+_QUEUE_NAME = re.compile(rf"[^\s:,*?!\[\]{UNPRINTABLE}]{{1,100}}")
 _ID = re.compile(r"[!-9;-~]{1,100}")
 _PHP_INDEX = re.compile(r"0|[1-9][0-9]{0,4}")
 _OWN_KEYS = ("class", "args", "id", "queue_time")

@@ -10,22 +10,31 @@ from __future__ import annotations
 
 import logging
 import re
+import select
 import sys
-from typing import TextIO
+import traceback
+from contextlib import suppress
+from typing import Any, TextIO
 
 from django.utils.log import AdminEmailHandler, RequireDebugFalse
 
 from .failure import message_of
-from .job import Job
+from .job import UNPRINTABLE, Job
 
 logger = logging.getLogger("django_resque")
 
-_UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}]")
+_LONGEST_MESSAGE = 2_000
 
 
 def clean(text: str) -> str:
     """``text`` with control characters and marks that turn the direction of writing escaped, on one line."""
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def clean_line(text: str) -> str:
+    """`clean`, with tabs left as they are."""
+    return "\t".join(map(clean, text.split("\t")))
 
 
 def configure_default(verbosity: int, stream: TextIO | None = None) -> None:
@@ -36,7 +45,7 @@ def configure_default(verbosity: int, stream: TextIO | None = None) -> None:
     if logger.hasHandlers():
         return
     handler = _DefaultHandler(stream or sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s"))
+    handler.setFormatter(_CleanFormatter("%(asctime)s %(levelname)-7s %(message)s"))
     logger.addHandler(handler)
     logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG))
 
@@ -54,47 +63,77 @@ def mail_failures_to_admins() -> None:
         logger.addHandler(mailer)
 
 
+def has_room(stream: TextIO | int) -> bool:
+    """Whether something can be written without waiting for somebody to read."""
+    try:
+        return bool(select.select([], [stream], [], 0)[1])
+    except (OSError, ValueError):
+        return True  # no descriptor, or a closed one: it will not wait
+
+
 class _DefaultHandler(logging.StreamHandler[TextIO]):
-    """The handler of a project that configures none."""
+    """The handler of a project that configures none. Where nobody reads stderr, it leaves records out."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if has_room(self.stream):
+            super().emit(record)
+
+
+class _CleanFormatter(logging.Formatter):
+    """Escapes what a terminal would obey, in tracebacks too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return "\n".join(map(clean_line, super().format(record).split("\n")))
+
+
+def _record(level: int, message: str, *args: object, **about: Any) -> None:
+    """Log, whatever a handler of the project's own does: no job's end and no worker's life depends on it."""
+    try:
+        logger.log(level, message, *args, **about)
+    except Exception:  # a handler may raise anything
+        with suppress(Exception):  # and so may the stream that is left to say so
+            traceback.print_exc()
 
 
 # -- jobs --------------------------------------------------------------------------------------------------------------
 
 
 def job_started(job: Job) -> None:
-    logger.debug("started %s", _Named(job), extra=_about(job))
+    _record(logging.DEBUG, "started %s", _Named(job), extra=_about(job))
 
 
 def job_done(job: Job, duration: float) -> None:
-    logger.info("done %s in %.3f s", _Named(job), duration, extra=_about(job, duration))
+    _record(logging.INFO, "done %s in %.3f s", _Named(job), duration, extra=_about(job, duration))
 
 
 def job_failed(job: Job, error: BaseException, duration: float) -> None:
-    logger.error(
+    _record(
+        logging.ERROR,
         "failed %s after %.3f s: %s",
         _Named(job),
         duration,
-        clean(f"{type(error).__name__}: {message_of(error)}"),
+        clean(f"{type(error).__name__}: {message_of(error)}"[:_LONGEST_MESSAGE]),
         exc_info=error,
         extra=_about(job, duration),
     )
 
 
 def job_crashed(job: Job, how: str, crashes: int) -> None:
-    logger.warning("crashed %s: %s (crash %d); requeued", _Named(job), how, crashes, extra=_about(job))
+    _record(logging.WARNING, "crashed %s: %s (crash %d); requeued", _Named(job), how, crashes, extra=_about(job))
 
 
 def job_poisoned(job: Job, how: str, crashes: int) -> None:
-    logger.error("failed %s: %s at each of %d attempts", _Named(job), how, crashes, extra=_about(job))
+    _record(logging.ERROR, "failed %s: %s at each of %d attempts", _Named(job), how, crashes, extra=_about(job))
 
 
 def job_given_back(job: Job) -> None:
-    logger.info("requeued %s: the worker stops", _Named(job), extra=_about(job))
+    _record(logging.INFO, "requeued %s: the worker stops", _Named(job), extra=_about(job))
 
 
 def push_failed(job: Job, payload: bytes, error: BaseException) -> None:
     """The payload is logged because this record is the only place left where it stands."""
-    logger.error(
+    _record(
+        logging.ERROR,
         "not enqueued %s after the commit: %s; its payload is %s",
         _Named(job),
         clean(str(error)),
@@ -125,47 +164,67 @@ def _about(job: Job, duration: float | None = None) -> dict[str, object]:
 
 
 def worker_started(name: str, queues: str, performers: int) -> None:
-    logger.info("worker %s started: %d performer(s) for %s", name, performers, queues)
+    _record(logging.INFO, "worker %s started: %d performer(s) for %s", name, performers, queues)
 
 
 def worker_stopping(reason: str, running: int) -> None:
-    logger.info("%s: stopping, %d job(s) still running", reason, running)
+    _record(logging.INFO, "%s: stopping, %d job(s) still running", reason, running)
 
 
 def worker_stopped(name: str) -> None:
-    logger.info("worker %s stopped", name)
+    _record(logging.INFO, "worker %s stopped", name)
 
 
 def worker_replaced(old: str, new: str) -> None:
-    logger.warning("worker %s was declared dead by another; going on as %s", old, new)
+    _record(logging.WARNING, "worker %s was declared dead by another; going on as %s", old, new)
 
 
 def worker_is_root() -> None:
-    logger.warning("resque_worker runs as root: every job may do anything on this machine")
+    _record(logging.WARNING, "resque_worker runs as root: every job may do anything on this machine")
+
+
+def reports_untold(name: str, count: int) -> None:
+    _record(
+        logging.ERROR,
+        "Redis could not be told what became of %d job(s) of worker %s; they stay in its reservations",
+        count,
+        name,
+    )
 
 
 def reservations_left(name: str, count: int) -> None:
-    logger.error("worker %s could not give back %d job(s); they stay in its reservations", name, count)
+    _record(logging.ERROR, "worker %s could not give back %d job(s); they stay in its reservations", name, count)
+
+
+def performer_not_started(error: OSError) -> None:
+    _record(logging.ERROR, "a performer could not be started: %s; trying again", clean(str(error)))
+
+
+def performer_is_spoilt(error: OSError) -> None:
+    _record(
+        logging.WARNING, "a performer is replaced: what its last job left cannot be put right: %s", clean(str(error))
+    )
 
 
 def performer_died(how: str) -> None:
-    logger.warning("a performer died between two jobs: %s", how)
+    _record(logging.WARNING, "a performer died between two jobs: %s", how)
 
 
 def grace_ended(running: int) -> None:
-    logger.warning("the grace period is over: ending %d running job(s) and requeueing them", running)
+    _record(logging.WARNING, "the grace period is over: ending %d running job(s) and requeueing them", running)
 
 
 def signal_ignored(name: str) -> None:
-    logger.warning("ignored signal %s", name)
+    _record(logging.WARNING, "ignored signal %s", name)
 
 
 def command_not_loaded(name: str, app: str, error: BaseException) -> None:
-    logger.warning("the command %s of %s cannot be a job: %s", name, app, clean(repr(error)), exc_info=error)
+    _record(logging.WARNING, "the command %s of %s cannot be a job: %s", name, app, clean(repr(error)), exc_info=error)
 
 
 def threads_at_fork(names: list[str]) -> None:
-    logger.warning(
+    _record(
+        logging.WARNING,
         "the project has started threads before the performers are forked (%s): they do not exist there",
         clean(", ".join(names)),
     )
@@ -175,30 +234,34 @@ def threads_at_fork(names: list[str]) -> None:
 
 
 def redis_lost(error: BaseException) -> None:
-    logger.error("Redis is not available: %s; trying again until it is", clean(str(error)))
+    _record(logging.ERROR, "Redis is not available: %s; trying again until it is", clean(str(error)))
 
 
-def redis_back(seconds: float) -> None:
-    logger.warning("Redis is available again after %.1f s", seconds)
-
-
-def bell_not_heard(error: BaseException, interval: float) -> None:
-    logger.warning(
-        "no subscription to the bell: %s; idle performers look for jobs every %g s", clean(str(error)), interval
+def redis_refuses(error: BaseException) -> None:
+    _record(
+        logging.ERROR, "Redis refuses what the worker asks for: %s; trying again until it does not", clean(str(error))
     )
 
 
+def redis_back(seconds: float) -> None:
+    _record(logging.WARNING, "Redis is available again after %.1f s", seconds)
+
+
+def bell_not_heard(error: BaseException) -> None:
+    _record(logging.WARNING, "the bell cannot be heard: %s; jobs are found by looking for them", clean(str(error)))
+
+
 def redis_trouble(message: str) -> None:
-    logger.error("Redis: %s", clean(message))
+    _record(logging.ERROR, "Redis: %s", clean(message))
 
 
 def all_paused() -> None:
-    logger.warning("all workers are paused (pause-all-workers)")
+    _record(logging.WARNING, "all workers are paused (pause-all-workers)")
 
 
 def reports_refused(tokens: list[str]) -> None:
-    logger.warning("%d report(s) refused: the jobs were not this worker's any more", len(tokens))
+    _record(logging.WARNING, "%d report(s) refused: the jobs were not this worker's any more", len(tokens))
 
 
 def failures_dropped(count: int) -> None:
-    logger.error("the failed list is full: %d of its oldest records were dropped", count)
+    _record(logging.ERROR, "the failed list is full: %d of its oldest records were dropped", count)

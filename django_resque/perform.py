@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -48,11 +49,23 @@ def _perform(job: Job) -> None:
     _current.set(CurrentJob(job.id, job.command, job.queue, attempt=1))
     with like_a_request():
         bound = bind(job.command, job.args, job.options)
-        try:
-            bound.command.execute(*bound.args, **bound.options)
-        except SystemExit as left:
-            if left.code not in (None, 0):
-                raise CommandExited(left.code) from left
+        with _only_here():
+            try:
+                bound.command.execute(*bound.args, **bound.options)
+            except SystemExit as left:
+                if left.code not in (None, 0):
+                    raise CommandExited(left.code) from left
+
+
+@contextmanager
+def _only_here() -> Iterator[None]:
+    """End the child of a command that forks and comes back twice, before it closes connections that it shares."""
+    pid = os.getpid()
+    try:
+        yield
+    finally:
+        if os.getpid() != pid:
+            os._exit(1)
 
 
 @contextmanager
@@ -84,26 +97,33 @@ _WATCHED_SIGNALS = (
 
 _ENVIRON = getattr(os.environ, "_data", os.environ)
 """The environment without the decoding that a look through ``os.environ`` costs, where that has it."""
+_TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 
 
 class Surroundings:
     """What a command may change for the whole process, as it was; `restore` makes it so again."""
 
     def __init__(self) -> None:
-        self._folder = os.open(".", os.O_RDONLY | os.O_CLOEXEC)
+        # O_PATH: a folder may be entered that may not be read
+        self._folder = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
         self._umask = os.umask(0)
         os.umask(self._umask)
         self._signals = {number: signal.getsignal(number) for number in _WATCHED_SIGNALS}
+        self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._environ = os.environ.copy()
         self._raw_environ = dict(_ENVIRON)
 
     def restore(self) -> None:
-        """Undo what the last command has changed."""
-        os.fchdir(self._folder)
-        os.umask(self._umask)
+        """Undo what the last command has changed. Raises `OSError` when that cannot be done."""
+        for timer in _TIMERS:  # before the handlers: it may go off
+            signal.setitimer(timer, 0)
         for number, action in self._signals.items():
             if signal.getsignal(number) is not action:
                 signal.signal(number, action)
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+        os.fchdir(self._folder)
+        os.umask(self._umask)
         if self._raw_environ != _ENVIRON:
             os.environ.clear()
             os.environ.update(self._environ)
+            time.tzset()

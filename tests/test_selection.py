@@ -33,7 +33,6 @@ EXISTING = {"mail", "high", "low", "test_a", "test_b", "mail-2"}
         ("*,!mail", ["high", "low", "mail-2", "test_a", "test_b"]),
         ("*,!*a*", ["high", "low", "test_b"]),
         ("low,high,!low", ["high"]),
-        ("mail,!mail", []),
         ("!test_*", ["high", "low", "mail", "mail-2"]),
         ("!test_*,!mail*", ["high", "low"]),
     ],
@@ -58,7 +57,9 @@ def test_a_worker_id_shows_the_queues_without_the_negations(text: str, shown: st
     assert selection.changes is changes
 
 
-@pytest.mark.parametrize("text", ["", " ", ",", "a b", "a:b", "mail,a\tb", "!", "mail,!", "!a b", "x" * 101])
+@pytest.mark.parametrize(
+    "text", ["", " ", ",", "mail,!mail", "a b", "a:b", "mail,a\tb", "!", "mail,!", "!a b", "x" * 101]
+)
 def test_what_cannot_be_a_queue_is_refused(text: str):
     with pytest.raises(InvalidQueue):
         Selection(text)

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import redis
@@ -17,16 +17,23 @@ ROOT = Path(__file__).parents[1]
 
 
 class WorkerProcess:
-    """A running ``resque_worker``. What it writes is in `log`, once it has ended."""
+    """A running ``resque_worker``. What it writes is in `log`, or goes to the descriptor ``stdout``."""
 
-    def __init__(self, *args: str, env: dict[str, str] | None = None, settings: str = "tests.settings") -> None:
+    def __init__(
+        self,
+        *args: str,
+        env: dict[str, str] | None = None,
+        settings: str = "tests.settings",
+        stdout: int | None = None,
+        command: Sequence[str] | None = None,
+    ) -> None:
         self._log = tempfile.TemporaryFile()  # noqa: SIM115  closed in close()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "django", "resque_worker", *args],
+            command or [sys.executable, "-m", "django", "resque_worker", *args],
             env={**os.environ, "DJANGO_SETTINGS_MODULE": settings, "PYTHONPATH": str(ROOT), **(env or {})},
             cwd=ROOT,
-            stdout=self._log,
-            stderr=self._log,
+            stdout=self._log if stdout is None else stdout,
+            stderr=self._log if stdout is None else stdout,
             start_new_session=True,
         )
 

@@ -38,14 +38,9 @@ class Line:
     Not thread-safe: whoever holds it uses it alone. After any failure the next call connects anew.
     """
 
-    def __init__(self, pool: ConnectionPool, *, timeout: float, connect_timeout: float) -> None:
-        self._connection = pool.connection_class(
-            **{
-                **pool.connection_kwargs,
-                "socket_timeout": timeout,
-                "socket_connect_timeout": connect_timeout,
-            }
-        )
+    def __init__(self, pool: ConnectionPool, **limits: float) -> None:
+        """``limits`` are other ``socket_timeout`` and ``socket_connect_timeout`` than the pool's, in seconds."""
+        self._connection = pool.connection_class(**{**pool.connection_kwargs, **limits})
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:
         """Run a script and return its reply.

@@ -95,7 +95,9 @@ class Producers:
         try:
             producer = self._idle.pop()
         except IndexError:
-            producer = Producer(Line(self._pool, timeout=TIMEOUT, connect_timeout=CONNECT_TIMEOUT), self._keys)
+            producer = Producer(
+                Line(self._pool, socket_timeout=TIMEOUT, socket_connect_timeout=CONNECT_TIMEOUT), self._keys
+            )
         try:
             yield producer
         finally:

@@ -17,8 +17,6 @@ from .keys import Keys
 from .line import Line
 from .scripts import script
 
-TIMEOUT = 5.0
-"""Seconds that a turn waits for its answer."""
 CRASH_MEMORY = 72 * 3600
 """Seconds that a job's crashes are remembered after the last one."""
 FAILURE_STATUS_TTL = 24 * 3600
@@ -41,7 +39,7 @@ class Entry:
 
     ``kind`` is ``running``, ``done``, ``failed``, ``crashed``, ``given back`` (about the reservation ``token``) or
     ``beat``. ``record`` is the failure record, the current job for the boards, or the heartbeat. ``requeued`` is the
-    status that a crashed job gets when it is not its last crash, ``digest`` the SHA-1 under which crashes are counted.
+    status that a crashed job gets when it is not its last crash.
     """
 
     kind: str
@@ -51,7 +49,6 @@ class Entry:
     status: bytes = b""
     requeued: bytes = b""
     record: bytes = b""
-    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +65,8 @@ class Turn:
 class Answer:
     """What Redis answered to a turn.
 
-    ``state`` is ``ok``, ``paused`` (no jobs while all workers are paused), ``gone`` (this process is not known any
-    more) or ``late``. ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations
+    ``state`` is ``ok``, ``paused`` (no jobs while all workers are paused) or ``gone`` (this process is not known any
+    more). ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations
     that were not this process's any more, ``trouble`` are errors on keys that others broke, ``dropped`` counts failure
     records cut off at the bound. ``wanted`` is how many jobs the turn had asked for.
     """
@@ -87,7 +84,7 @@ class Reservations:
     """The turns of the worker process called ``name``, on a connection of its own."""
 
     def __init__(self, pool: ConnectionPool, keys: Keys, config: Config, name: str) -> None:
-        self._line = Line(pool, timeout=TIMEOUT, connect_timeout=1.0)
+        self._line = Line(pool)
         self._keys = keys
         self._config = config
         self.name = name
@@ -129,7 +126,7 @@ class Reservations:
         ]
         for entry in turn.entries:
             args += entry.kind, entry.token, entry.worker, entry.status_id
-            args += entry.status, entry.requeued, entry.record, entry.digest
+            args += entry.status, entry.requeued, entry.record
         reply = self._line.run(
             script("turn"),
             [

@@ -7,12 +7,12 @@ import importlib.metadata
 import os
 import selectors
 import signal
-import sys
 import threading
 import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 
 from django.core.cache import close_caches
 from django.db import connections
@@ -23,49 +23,52 @@ from ..errors import InvalidPayload, StoreError
 from ..job import Job, new_id
 from ..store import Answer, Reserved, Store
 from . import entries
+from .doorbell import Doorbell
 from .entries import Death
 from .ledger import Ledger
 from .options import Options
+from .output import Stderr
 from .slot import Held, Slot
 from .wakeup import Wakeup
 
 BEAT = 5.0
 """Seconds between two heartbeats."""
-BELL_PING = 15.0
-"""Seconds between two signs of life of the bell's connection."""
-BELL_RETRY = 1.0
-"""Seconds after which a lost bell is looked for again."""
 SHOWN_AFTER = 0.05
 """Seconds after which a running job appears on the boards."""
 FAREWELL = 1.0
 """Seconds that are left, after the grace period, to tell Redis what became of the jobs, and performers to end."""
+ASKED_TWICE = 1.0
+"""Seconds after a signal to stop in which another means the same: some programs send two."""
 
-_STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
-_SIGNALS = (*_STOP, signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
+"""The signals that end a worker."""
+_SIGNALS = (*STOP, signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 
 
 class Dispatcher:
     """Serves the queues of ``options`` from ``store`` until it is told to stop.
 
     `run` loops and `tick` is one round of it. When `run` returns, every job that was taken has ended or is back on its
-    queue, unless Redis could not be told.
+    queue, unless Redis could not be told; that is logged.
     """
 
     def __init__(self, store: Store, options: Options) -> None:
         self.store = store
         self.options = options
         self.ledger = Ledger(store, performers=options.performers, queues=str(options.selection))
-        self.slots = [Slot(number) for number in range(1, options.performers + 1)]
+        stderr = Stderr()
+        self.slots = [Slot(stderr) for _ in range(options.performers)]
         self.waiting: deque[Held] = deque()
-        self.bell = store.bell()
         self.wakeup = Wakeup(_SIGNALS)
         self.selector = selectors.DefaultSelector()
+        self.doorbell = Doorbell(store.bell(), self.selector)
         self.queues: list[str] = []
         self.hungry = True
         self.stopping = False
+        self.asked_to_stop = 0.0
         self.stop_at: float | None = None
-        self.next_poll = self.next_beat = self.next_bell = 0.0
-        self._paused = self._deaf = False
+        self.next_poll = self.next_look = self.next_beat = 0.0
+        self._paused = self._more_output = self._forked = False
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -78,18 +81,20 @@ class Dispatcher:
     @contextmanager
     def _open(self) -> Iterator[None]:
         self.selector.register(self.wakeup, selectors.EVENT_READ)
-        setproctitle(f"{_title()}: Waiting for {self.options.selection}")
+        setproctitle(f"{_title()}: Waiting for {log.clean(str(self.options.selection))}")
         if os.geteuid() == 0:
             log.worker_is_root()
         try:
             yield
         finally:
             self._dismiss()
-            if self.ledger.registered and not self.ledger.lost:
-                self.ledger.unregister()
-            self.bell.close()
+            self.ledger.unregister()
+            self.doorbell.bell.close()
             self.ledger.close()
             self.store.close()
+            self.selector.close()
+            for slot in self.slots:
+                slot.forget()
             log.worker_stopped(self.ledger.name)
 
     def tick(self, seconds: float) -> None:
@@ -110,12 +115,12 @@ class Dispatcher:
         """Whether all is done and told; or there is no time left for it."""
         if self.stop_at is not None and time.monotonic() >= self.stop_at + FAREWELL:
             return True
-        return self.stopping and self.ledger.told and not self.running()
+        return self.stopping and self.ledger.told and not self.running() and not self.waiting
 
     def wait(self, seconds: float) -> None:
         """Sleep until a signal, a report, the bell, or ``seconds`` later."""
         for key, _ in self.selector.select(seconds):
-            if key.fileobj is self.bell:
+            if key.fileobj is self.doorbell.bell:
                 self._hear_bell()
             elif isinstance(key.data, Slot):
                 self._read_reports(key.data)
@@ -123,13 +128,13 @@ class Dispatcher:
     def seconds_to_wait(self) -> float:
         """Until the next thing that is to be done although nothing happens."""
         now = time.monotonic()
-        if self.turn_is_due():
+        if self.turn_is_due() or self._more_output:
             return 0
         moments = [now + 1]
         if self.ledger.lost or not self.ledger.registered:
             moments.append(self.ledger.retry_at)
         else:
-            moments += [self.next_beat, self.next_bell]
+            moments += [self.next_beat, self.doorbell.next_look]
             if self.wanted():
                 moments.append(self.next_poll)
         if self.stop_at is not None:
@@ -142,25 +147,29 @@ class Dispatcher:
     def obey_signals(self) -> None:
         """Do what the signals since the last round ask for."""
         for number in self.wakeup.received():
-            if number in _STOP:
+            if number in STOP:
                 self._stop(number)
             elif number is not signal.SIGCHLD:
                 log.signal_ignored(number.name)
 
     def _stop(self, number: signal.Signals) -> None:
-        if self.stopping and number is not signal.SIGQUIT:
-            self.stop_at = time.monotonic()  # asked twice: at once
+        now = time.monotonic()
+        if self.stopping:
+            if number is not signal.SIGQUIT and now - self.asked_to_stop >= ASKED_TWICE:
+                self.stop_at = now  # at once
             return
-        self.begin_to_stop(number.name)
+        self.asked_to_stop = now
         if number is not signal.SIGQUIT:
-            self.stop_at = time.monotonic() + self.options.grace
+            self.stop_at = now + self.options.grace
+        self.begin_to_stop(number.name)
 
     def begin_to_stop(self, reason: str) -> None:
-        """Take no more jobs, and give back those that have not begun, the last one taken first."""
+        """Take no more jobs, and give back those that have not begun."""
         self.stopping = True
-        for slot, held in sorted(self.running(), key=lambda pair: pair[1].since, reverse=True):
-            if slot.take_back():
-                self._give_back(slot, held)
+        for slot, _ in self.running():
+            held = slot.take_back()
+            if held is not None and not held.lost:
+                self.waiting.append(held)
         self._give_back_waiting()
         log.worker_stopping(reason, len(self.running()))
 
@@ -175,19 +184,23 @@ class Dispatcher:
             slot.ending = True
             slot.kill()
 
+    def _give_back_waiting(self) -> None:
+        """Put the jobs that nobody is going to begin back at the head of their queues, in the order they had there."""
+        for held in sorted(self.waiting, key=lambda held: held.order, reverse=True):
+            self.ledger.tell(entries.given_back(self.slots[0].worker, held.reserved, held.job))
+            log.job_given_back(held.job)
+        self.waiting.clear()
+
     def _dismiss(self) -> None:
         """End the performers: those that wait end by themselves when their inbox is closed."""
         for slot in self.slots:
             slot.inbox.close()
         deadline = time.monotonic() + FAREWELL
-        while any(slot.pid for slot in self.slots):
-            for slot in self.slots:
-                slot.died()
+        while any(slot.died() is None and slot.pid for slot in self.slots):
             if time.monotonic() > deadline:
                 for slot in self.slots:
                     slot.kill()
-            self.selector.select(0.01)
-            self.wakeup.received()
+            time.sleep(0.01)
 
     # -- performers --------------------------------------------------------------------------------------------------
 
@@ -195,16 +208,23 @@ class Dispatcher:
         """Fork a performer wherever one is missing."""
         now = time.monotonic()
         for slot in self.slots:
-            if slot.may_start(now) and (not self.stopping or slot.held is not None):
-                self._start(slot)
+            if slot.may_start(now) and not self.stopping:
+                try:
+                    self._start(slot)
+                except OSError as error:  # no more processes, memory or descriptors just now
+                    log.performer_not_started(error)
+                    slot.wait_before_next_start()
 
     def _start(self, slot: Slot) -> None:
-        threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
-        if threads:
-            log.threads_at_fork(threads)
+        if not self._forked:
+            self._forked = True
+            threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
+            if threads:
+                log.threads_at_fork(threads)
+            gc.collect()
+            gc.freeze()  # what is there now is shared with the children as long as their collectors do not touch it
         _close_connections()
         self.store.close()
-        gc.freeze()  # what is there now is shared with the child as long as its collector does not touch it
         slot.start(
             title=_title(),
             max_jobs=self.options.max_jobs,
@@ -216,7 +236,7 @@ class Dispatcher:
     def _forget_in_child(self, own: Slot) -> None:
         self.selector.close()
         self.wakeup.close()
-        self.bell.close()
+        self.doorbell.bell.close()
         self.ledger.close()
         for slot in self.slots:
             if slot is not own:
@@ -230,33 +250,35 @@ class Dispatcher:
                 self._read_reports(slot)  # what it had reported before counts
                 self._stop_listening(slot)
                 self._bury(slot, Death(code))
+        if self.stopping and not any(slot.ending for slot, _ in self.running()):
+            self._give_back_waiting()
 
     def _bury(self, slot: Slot, death: Death) -> None:
-        held = slot.held
+        not_begun = slot.take_back()
+        if not_begun is not None and not not_begun.lost:
+            self.waiting.appendleft(not_begun)
+        held, slot.held = slot.held, None
         if held is None:
             if not slot.leaving and not self.stopping:
                 log.performer_died(str(death))
                 slot.wait_before_next_start()
-        elif slot.has_not_begun():
+            return
+        output = slot.output.finish(held.job.id)
+        if held.lost:
             log.performer_died(str(death))
-            slot.wait_before_next_start()  # and then finds the job in the inbox
+        elif slot.ending:
+            self.waiting.append(held)
         else:
-            slot.held = None
-            output = slot.output.finish(held.job.id, sys.stderr.buffer)
-            if slot.ending:
-                self._give_back(slot, held)
-            else:
-                self._crashed(slot, held, death, output)
+            self._crashed(slot, held, death, output)
 
     def _read_reports(self, slot: Slot) -> None:
         try:
             while (report := slot.report()) is not None:
-                held = slot.held
-                if held is None or held.reserved.token != report.token:
-                    continue  # about a job that is not ours any more
-                slot.held = None
-                output = slot.output.finish(held.job.id, sys.stderr.buffer)
-                self.ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
+                held, slot.held = slot.held, None
+                if held is not None:
+                    output = slot.output.finish(held.job.id)
+                    if not held.lost:
+                        self.ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
         except EOFError:
             self._stop_listening(slot)
             slot.kill()  # whatever it still does, it cannot report
@@ -273,14 +295,6 @@ class Dispatcher:
         else:
             log.job_poisoned(held.job, str(death), crashes)
 
-    def _give_back(self, slot: Slot, held: Held) -> None:
-        self.ledger.tell(entries.given_back(slot.worker, held.reserved, held.job))
-        log.job_given_back(held.job)
-
-    def _give_back_waiting(self) -> None:
-        while self.waiting:
-            self._give_back(self.slots[0], self.waiting.pop())
-
     # -- jobs --------------------------------------------------------------------------------------------------------
 
     def running(self) -> list[tuple[Slot, Held]]:
@@ -295,6 +309,8 @@ class Dispatcher:
 
     def hand_over(self) -> None:
         """Give the jobs that were reserved to the performers that are free."""
+        if self.stopping:
+            return
         for slot in self.slots:
             if self.waiting and slot.ready:
                 held = self.waiting.popleft()
@@ -304,12 +320,14 @@ class Dispatcher:
     def follow_running_jobs(self) -> None:
         """Put jobs that take long on the boards, and their output on our stderr."""
         now = time.monotonic()
+        self._more_output = False
         for slot, held in self.running():
             if now - held.since >= SHOWN_AFTER:
-                slot.output.copy(held.job.id, sys.stderr.buffer)
+                self._more_output |= slot.output.copy(held.job.id)
                 if not held.shown:
                     held.shown = True
-                    self.ledger.tell(entries.running(slot.worker, held.reserved, held.job))
+                    if not held.lost:
+                        self.ledger.tell(entries.running(slot.worker, held.reserved, held.job))
 
     # -- Redis -------------------------------------------------------------------------------------------------------
 
@@ -318,8 +336,10 @@ class Dispatcher:
         now = time.monotonic()
         if now < self.ledger.retry_at:
             return False
-        if not self.ledger.registered or not self.ledger.told:
+        if not self.ledger.told:
             return True
+        if not self.ledger.registered:
+            return not self.stopping
         return bool(self.wanted()) and (self.hungry or now >= self.next_poll)
 
     def take_turn(self) -> None:
@@ -327,11 +347,12 @@ class Dispatcher:
         if not self.ledger.registered and not self._register():
             return
         now = time.monotonic()
-        if now >= self.next_poll:
+        if now >= self.next_look:
+            self._look_for_queues()
+        wanted = self.wanted()
+        if wanted:
             self.next_poll = now + self.options.interval
-            if self.options.selection.changes or not self.queues:
-                self._look_for_queues()
-        answer = self.ledger.turn(self.wanted(), self.queues)
+        answer = self.ledger.turn(wanted, self.queues)
         if answer is not None:
             self._settle(answer)
 
@@ -345,34 +366,48 @@ class Dispatcher:
         return True
 
     def _look_for_queues(self) -> None:
+        """See which queues there are; those that ring are seen sooner, so every second poll is enough."""
         existing: list[str] = []
         if self.options.selection.changes:
             try:
                 existing = self.store.queues.names()
             except StoreError:
                 return  # the turn that follows meets the same trouble, and speaks of it
+        self.next_look = time.monotonic() + 2 * self.options.interval
         self.queues = self.options.selection.among(existing)
 
     def _settle(self, answer: Answer) -> None:
         if answer.state == "gone":
-            self._drop_everything()
+            self._lose_everything()
             return
         self._notice_pause(answer.state == "paused")
         if answer.wanted:
             self.hungry = bool(answer.jobs)
-        self.waiting.extend(Held(reserved, _readable(reserved), time.monotonic()) for reserved in answer.jobs)
+        self.waiting.extend(Held(reserved, _readable(reserved)) for reserved in answer.jobs)
         if self.stopping:
             self._give_back_waiting()
         self.hand_over()
-        if self.options.burst and not self.hungry and not self.running() and self.ledger.told:
-            self.begin_to_stop("burst")
+        if self.options.burst and not self.stopping:
+            self._end_the_burst()
 
-    def _drop_everything(self) -> None:
-        """Another has given our jobs away: what runs ends without a report, what waits is forgotten."""
+    def _end_the_burst(self) -> None:
+        """Stop when nothing is left, in queues that have come into being meanwhile too."""
+        if self.hungry or self.running() or not self.ledger.told:
+            return
+        before = self.queues
+        if self.options.selection.changes and not self._paused:
+            self._look_for_queues()
+        if self.queues == before:
+            self.begin_to_stop("burst")
+        else:
+            self.hungry = True
+
+    def _lose_everything(self) -> None:
+        """Another has given our jobs away: what runs goes on and is not reported, what waits is forgotten."""
         self.waiting.clear()
-        for slot, _ in self.running():
-            if not slot.take_back():
-                slot.held = None
+        for slot, held in self.running():
+            if slot.take_back() is None:
+                held.lost = True
         self.hungry = True
 
     def _notice_pause(self, paused: bool) -> None:
@@ -383,45 +418,21 @@ class Dispatcher:
     def keep_in_touch(self) -> None:
         """Heartbeats, and the bell."""
         now = time.monotonic()
-        if now >= self.next_beat and self.ledger.registered and not self.ledger.lost:
+        if not self.ledger.registered or self.ledger.lost:
+            return
+        if now >= self.next_beat:
             self.next_beat = now + BEAT
             for worker in self.ledger.workers:
                 self.ledger.tell(entries.beat(worker, self.ledger.now()))
-        if now >= self.next_bell and self.ledger.registered and not self.ledger.lost:
-            self._tend_bell(now)
-
-    def _tend_bell(self, now: float) -> None:
-        try:
-            if self.bell.fileno() >= 0:
-                self.bell.ping()
-            else:
-                self.bell.listen()
-                self.selector.register(self.bell, selectors.EVENT_READ)
-                self.hungry = True  # it may have rung while nobody listened
-                self._deaf = False
-            self.next_bell = now + BELL_PING
-        except StoreError as error:
-            if self.bell.fileno() < 0 and not self._deaf:
-                self._deaf = True
-                log.bell_not_heard(error, self.options.interval)
-            self._lose_bell()
+        if not self.stopping and self.doorbell.tend(now):
+            self.hungry = True
 
     def _hear_bell(self) -> None:
-        try:
-            rung = self.bell.rung()
-        except StoreError:
-            self._lose_bell()
-            return
+        rung = self.doorbell.rung(time.monotonic())
         if rung:
             self.hungry = True
             if self.options.selection.changes and not rung <= set(self.queues):
-                self.next_poll = 0.0  # a queue that we have not seen yet
-
-    def _lose_bell(self) -> None:
-        for key in list(self.selector.get_map().values()):
-            if key.fileobj is self.bell:
-                self.selector.unregister(self.bell)
-        self.next_bell = time.monotonic() + BELL_RETRY
+                self.next_look = 0.0  # a queue that we have not seen yet
 
 
 def _readable(reserved: Reserved) -> Job:
@@ -441,6 +452,7 @@ def _close_connections() -> None:
     close_caches()
 
 
+@cache
 def _title() -> str:
     """What our process titles begin with. Ruby's workers know by ``resque-`` and a digit that a pid is a worker's."""
     try:

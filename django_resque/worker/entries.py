@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -23,7 +22,7 @@ class Death:
     code: int
 
     @property
-    def signal(self) -> str:
+    def signal_name(self) -> str:
         """The name of the signal, empty when it was none."""
         try:
             return signal.Signals(-self.code).name if self.code < 0 else ""
@@ -31,8 +30,8 @@ class Death:
             return f"signal {-self.code}"
 
     def __str__(self) -> str:
-        if self.signal:
-            return f"was killed by {self.signal}"
+        if self.signal_name:
+            return f"was killed by {self.signal_name}"
         return f"ended with exit status {self.code} and without a report"
 
 
@@ -58,8 +57,8 @@ def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: str
     error = (
         f"The performer died at each of {reserved.crashes + 1} attempts to perform this job; the last time it {death}"
     )
-    exit_status = "" if death.signal else str(death.code)
-    extra = {"output": output, "exit_status": exit_status, "signal": death.signal}
+    exit_status = "" if death.signal_name else str(death.code)
+    extra = {"output": output, "exit_status": exit_status, "signal": death.signal_name}
     return Entry(
         "crashed",
         worker,
@@ -68,7 +67,6 @@ def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: str
         status_record(Status.FAILED, job),
         requeued=status_record(Status.WAITING, job),
         record=_failure(worker, reserved, PoisonJob.__name__, error, (), extra),
-        digest=hashlib.sha1(reserved.payload, usedforsecurity=False).hexdigest(),
     )
 
 

@@ -16,7 +16,7 @@ import time
 from collections.abc import Sequence
 
 from .. import log
-from ..errors import StoreError
+from ..errors import StoreError, StoreUnavailable
 from ..store import Answer, Entry, Reservations, Store, Turn
 from .entries import heartbeat
 
@@ -37,6 +37,7 @@ class Ledger:
         self._queues = queues
         self._entries: list[Entry] = []
         self._pending: Turn | None = None
+        self._sent = False
         self._number = 0
         self._clock = (0, 0.0)
         self._trouble = _Trouble()
@@ -104,10 +105,12 @@ class Ledger:
         if self._pending is None:
             told, self._entries = self._entries[:MAX_ENTRIES], self._entries[MAX_ENTRIES:]
             self._pending = Turn(self._number + 1, told, wanted, queues)
+            self._sent = False
         try:
             answer = self._reservations.turn(self._pending)
         except StoreError as error:
             self._trouble.begins(error)
+            self._forget_a_mere_question(error)
             return None
         self._trouble.ends()
         self._clock = (answer.time, time.monotonic())
@@ -122,6 +125,12 @@ class Ledger:
             self._start_anew()
         return answer
 
+    def _forget_a_mere_question(self, error: StoreError) -> None:
+        """Drop a turn that tells nothing and certainly reached nobody, for a worker that has nothing else to end."""
+        self._sent = self._sent or not isinstance(error, StoreUnavailable) or error.sent
+        if self._pending is not None and not self._pending.entries and not self._sent:
+            self._pending = None
+
     def _start_anew(self) -> None:
         old = self.name
         self.close()
@@ -130,19 +139,25 @@ class Ledger:
         log.worker_replaced(old, self.name)
 
     def unregister(self) -> None:
-        """Leave the boards. What could not be given back stays in the reservations, and this is logged."""
+        """Leave the boards. Jobs whose end could not be told stay in the reservations, and this is logged."""
+        untold = [entry for entry in self._untold() if entry.kind not in ("beat", "running")]
+        if untold:
+            log.reports_untold(self.name, len(untold))
         deadline = time.monotonic() + _FAREWELL
-        while True:
+        while self.registered and not self.lost:
             try:
                 left = self._reservations.unregister(self.workers)
-                break
-            except StoreError as error:
-                self._trouble.begins(error)
+            except StoreError:
                 if time.monotonic() > deadline:
                     return
                 time.sleep(_SHORTEST)
-        if left:
-            log.reservations_left(self.name, left)
+            else:
+                if left > len(untold):
+                    log.reservations_left(self.name, left)
+                return
+
+    def _untold(self) -> list[Entry]:
+        return [*(self._pending.entries if self._pending is not None else ()), *self._entries]
 
     def close(self) -> None:
         """Close the connection; in a forked child, the child's copy of it alone."""
@@ -167,7 +182,7 @@ class _Trouble:
         delay = min(_SHORTEST * 2 ** min(self._tries, 12), _LONGEST)
         self.retry_at = now + delay * random.uniform(0.5, 1)
         if self._tries > 1 and self._is_news("lost", now):  # one lost answer is not worth a word
-            log.redis_lost(error)
+            log.redis_lost(error) if isinstance(error, StoreUnavailable) else log.redis_refuses(error)
 
     def ends(self) -> None:
         if self.lasts:

@@ -1,18 +1,46 @@
-"""What commands write to their standard output and error."""
+"""What commands write to their standard output and error, and where it goes."""
 
 from __future__ import annotations
 
+import ctypes
 import fcntl
 import os
 import sys
 import tempfile
-from typing import BinaryIO
 
-from ..log import clean
+from ..log import clean_line, has_room
 
 TAIL = 4096
 """Bytes of a job's output that its failure record keeps."""
-_BLOCK = 1 << 20
+BLOCK = 1 << 20
+"""Bytes that are copied at a time; between two times the dispatcher does everything else."""
+BACKLOG = 64 << 20
+"""Bytes that may wait to be copied. A command that writes faster than that loses what lies between."""
+_PIECE = 4096
+"""Bytes for which a pipe that select() calls writable has room (PIPE_BUF on Linux)."""
+_KEEP_SIZE_AND_PUNCH_HOLE = 3
+
+
+class Stderr:
+    """The worker's own standard error. It is never waited for: what nobody reads is left out, and counted."""
+
+    def __init__(self) -> None:
+        self._descriptor = sys.stderr.fileno()
+        self._left_out = 0
+
+    def write(self, data: bytes) -> None:
+        """Write as much of ``data``, which are whole lines, as can be written now."""
+        if self._left_out and has_room(self._descriptor):
+            data = b"\n(%d bytes of output left out: nobody reads them)\n%b" % (self._left_out, data)
+            self._left_out = 0
+        for at in range(0, len(data), _PIECE):
+            if not has_room(self._descriptor):
+                self._left_out += len(data) - at
+                return
+            try:
+                os.write(self._descriptor, data[at : at + _PIECE])
+            except OSError:
+                return  # it is closed on the other side; the jobs are not to suffer for that
 
 
 class Output:
@@ -22,7 +50,8 @@ class Output:
     empties the file between jobs.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stderr: Stderr) -> None:
+        self._stderr = stderr
         if sys.platform == "linux":
             self._file = os.memfd_create("django_resque output", os.MFD_CLOEXEC)
         else:
@@ -37,27 +66,27 @@ class Output:
     def fileno(self) -> int:
         return self._file
 
-    def copy(self, job_id: str, to: BinaryIO) -> None:
-        """Copy the complete lines that are new."""
-        if os.fstat(self._file).st_size == self._copied:
-            return
-        prefix = f"[{job_id}] "
-        while block := os.pread(self._file, _BLOCK, self._copied):
-            self._copied += len(block)
-            self._tail = (self._tail + block[-TAIL:])[-TAIL:]
-            *lines, self._line = (self._line + block).split(b"\n")
-            if len(self._line) > _BLOCK:  # a line without an end must not grow in memory without one either
-                lines.append(self._line)
-                self._line = b""
-            _write_lines(to, prefix, lines)
+    def copy(self, job_id: str) -> bool:
+        """Copy the lines that are new, up to `BLOCK` bytes. True when there is more."""
+        waiting = os.fstat(self._file).st_size - self._copied
+        if waiting <= 0:
+            return False
+        if waiting > BACKLOG:
+            self._leave_out(job_id, waiting - BLOCK)
+        self._copy_block(job_id)
+        return waiting > BLOCK
 
-    def finish(self, job_id: str, to: BinaryIO) -> str:
-        """Copy what is left, empty the file and return the output's last `TAIL` bytes as text."""
-        self.copy(job_id, to)
+    def finish(self, job_id: str) -> str:
+        """Copy what is left, or the last `BLOCK` of it; empty the file; return the last `TAIL` bytes as text."""
+        waiting = os.fstat(self._file).st_size - self._copied
+        if waiting > BLOCK:
+            self._leave_out(job_id, waiting - BLOCK)
+        if waiting > 0:
+            self._copy_block(job_id)
         if not self._copied:
             return ""
         if self._line:
-            _write_lines(to, f"[{job_id}] ", [self._line])
+            self._write_lines(job_id, [self._line])
         tail = self._tail.decode("utf-8", "replace")
         os.ftruncate(self._file, 0)
         self._copied, self._tail, self._line = 0, b"", b""
@@ -66,14 +95,34 @@ class Output:
     def close(self) -> None:
         os.close(self._file)
 
+    def _copy_block(self, job_id: str) -> None:
+        block = os.pread(self._file, BLOCK, self._copied)
+        self._copied += len(block)
+        _free(self._file, self._copied)
+        self._tail = (self._tail + block[-TAIL:])[-TAIL:]
+        *lines, self._line = (self._line + block).split(b"\n")
+        if len(self._line) > BLOCK:  # a line without an end must not grow in memory without one either
+            lines.append(self._line)
+            self._line = b""
+        self._write_lines(job_id, lines)
 
-def _write_lines(to: BinaryIO, prefix: str, lines: list[bytes]) -> None:
-    text = "".join(
-        prefix + "\t".join(map(clean, line.decode("utf-8", "replace").rstrip("\r").split("\t"))) + "\n"
-        for line in lines
-    )
-    try:
-        to.write(text.encode("utf-8", "backslashreplace"))
-        to.flush()
-    except OSError:
-        pass  # the worker's stderr is gone; its jobs are not to suffer for that
+    def _leave_out(self, job_id: str, size: int) -> None:
+        self._copied += size
+        self._line = b""
+        self._write_lines(job_id, [b"(%d bytes of output left out)" % size])
+
+    def _write_lines(self, job_id: str, lines: list[bytes]) -> None:
+        self._stderr.write(
+            "".join(
+                f"[{job_id}] {clean_line(line.decode('utf-8', 'replace').rstrip(chr(13)))}\n" for line in lines
+            ).encode("utf-8", "backslashreplace")
+        )
+
+
+def _free(file: int, size: int) -> None:
+    """Give the memory of the first ``size`` bytes back, where that can be done; their places stay."""
+    if sys.platform == "linux":
+        _libc.fallocate(file, _KEEP_SIZE_AND_PUNCH_HOLE, ctypes.c_int64(0), ctypes.c_int64(size))
+
+
+_libc = ctypes.CDLL(None)

@@ -6,14 +6,11 @@ Everything here runs in the child, never in the dispatcher.
 from __future__ import annotations
 
 import ctypes
-import logging
 import os
 import resource
 import signal
 import sys
 import time
-import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from types import FrameType
 from typing import NoReturn, TextIO
@@ -74,7 +71,7 @@ class Performer:
         self._max_jobs = max_jobs
         self._max_rss = max_rss
         self._performed = 0
-        self._pid = os.getpid()
+        self._spoilt = False
 
     def run(self, parent: int) -> NoReturn:
         """Perform jobs until the inbox is closed or the performer is to be replaced, then end the process.
@@ -90,7 +87,6 @@ class Performer:
                 if report.leaving:
                     break
             status = 0
-            logging.shutdown()  # handlers that collect records give them out
         except ConnectionError:
             pass  # the dispatcher is gone, and so is whoever could be told
         except BaseException:  # whatever it is must not unwind into the dispatcher's code, of which this is a copy
@@ -122,7 +118,7 @@ class Performer:
 
     def _perform(self, packet: Packet) -> Report:
         self._performed += 1
-        setproctitle(f"{self._title}: Processing {packet.queue} since {int(time.time())}")
+        setproctitle(f"{self._title}: Processing {log.clean(packet.queue)} since {int(time.time())}")
         begun = time.monotonic()
         failure: BaseException | None
         try:
@@ -130,14 +126,14 @@ class Performer:
         except InvalidPayload as error:
             job, failure = Job("(unreadable payload)", queue=packet.queue, id=packet.id), error
         else:
-            _say(log.job_started, job)
+            log.job_started(job)
             failure = self._run(job)
         duration = time.monotonic() - begun
         if failure is None:
-            _say(log.job_done, job, duration)
+            log.job_done(job, duration)
             report = Report(packet.token, leaving=self._leaves())
         else:
-            _say(log.job_failed, job, failure, duration)
+            log.job_failed(job, failure, duration)
             report = Report.of_failure(packet.token, failure, leaving=self._leaves())
         setproctitle(f"{self._title}: Waiting")
         return report
@@ -150,14 +146,16 @@ class Performer:
             perform(job)
         except BaseException as error:  # a command may raise anything, and each is the job's failure, not the worker's
             failure = error
-        if os.getpid() != self._pid:
-            os._exit(1)  # the command forked, and this is its child come back where it must not be
-        self._release_output()
-        self._surroundings.restore()
+        try:
+            self._release_output()
+            self._surroundings.restore()
+        except OSError as error:  # such as a descriptor that the command has closed
+            log.performer_is_spoilt(error)
+            self._spoilt = True
         return failure
 
     def _leaves(self) -> bool:
-        if self._performed >= self._max_jobs:
+        if self._spoilt or self._performed >= self._max_jobs:
             return True
         return self._max_rss is not None and resident_memory() > self._max_rss
 
@@ -169,18 +167,11 @@ class Performer:
         for name, stream in self._streams.items():
             try:
                 stream.flush()
-            except ValueError:  # the command has closed it
+            except (ValueError, OSError):  # the command has closed it, or what is below it
                 self._streams[name] = _open_stream(_DESCRIPTORS[name])
             setattr(sys, name, self._streams[name])
         os.dup2(self._out, 1)
         os.dup2(self._err, 2)
-
-
-def _say(event: Callable[..., None], *args: object) -> None:
-    try:
-        event(*args)
-    except Exception:  # a log handler of the project's may raise anything, which does not change how the job ended
-        traceback.print_exc()
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

@@ -54,7 +54,7 @@ class Report:
 def _backtrace(error: BaseException) -> list[str]:
     try:
         text = "".join(traceback.format_exception(error, limit=-_MAX_FRAMES))
-    except Exception as second:  # __str__ and __repr__ of the project's own classes run in here
+    except BaseException as second:  # __str__ and __repr__ of the project's own classes run in here
         text = f"(the traceback could not be formatted: {type(second).__name__})"
     lines = [line[:_MAX_LINE] for line in printable(text).splitlines()]
     if len(lines) <= _MAX_LINES:

@@ -27,6 +27,9 @@ class Selection:
         self.changes = any(_is_pattern(item) for item in self._wanted)
         """Whether what is served depends on which queues there are."""
 
+        if not self.changes and not self.among(()):
+            raise InvalidQueue(f"{text!r} leaves out every queue that it names")
+
     def __str__(self) -> str:
         """The queues as they stand in a worker's id, without the exclusions."""
         return ",".join(self._wanted)

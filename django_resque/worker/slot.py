@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from ..job import Job
 from ..store import Reserved
 from .channel import Channel
-from .output import Output
+from .output import Output, Stderr
 from .performer import Packet, Performer
 from .report import Report
 
@@ -21,38 +21,46 @@ _STABLE = 1.0
 
 @dataclass(slots=True)
 class Held:
-    """A job that a slot has been given. ``since`` is monotonic; ``shown``: the boards know that it runs."""
+    """A job that was reserved, and may have been given to a slot.
+
+    ``since`` is when it was given, monotonic. ``shown``: the boards know that it runs. ``lost``: another worker process
+    has it now, so nothing is told of it any more.
+    """
 
     reserved: Reserved
     job: Job
-    since: float
+    since: float = 0.0
     shown: bool = False
+    lost: bool = False
+
+    @property
+    def order(self) -> tuple[int, ...]:
+        """Sorts jobs as they were taken."""
+        return tuple(map(int, self.reserved.token.split(".")))
 
 
 class Slot:
     """An inbox that outlives performers, the performer there is now, and the job given to it.
 
-    ``worker`` is the worker's id. ``busy``: the performer has a job, which is no longer ``held`` when another worker
-    process has it now. ``leaving``: the performer ends by itself, to be replaced. ``ending``: it is killed to stop in
-    time, which is no crash.
+    ``worker`` is the worker's id. ``leaving``: the performer ends by itself, to be replaced. ``ending``: it is killed
+    to stop in time, which is no crash.
     """
 
-    def __init__(self, number: int) -> None:
-        self.number = number
+    def __init__(self, stderr: Stderr) -> None:
         self.worker = ""
         self.held: Held | None = None
         self.pid: int | None = None
-        self.busy = self.leaving = self.ending = False
+        self.leaving = self.ending = False
         self.inbox = Channel()
         self.reports = Channel()
-        self.output = Output()
+        self.output = Output(stderr)
         self._started = 0.0
         self._start_after = 0.0
 
     @property
     def ready(self) -> bool:
         """Whether a performer is there that can be given a job."""
-        return self.pid is not None and self.held is None and not (self.busy or self.leaving or self.ending)
+        return self.pid is not None and self.held is None and not (self.leaving or self.ending)
 
     # -- the performer -----------------------------------------------------------------------------------------------
 
@@ -65,7 +73,7 @@ class Slot:
         self.reports.close()
         self.reports = Channel()
         self._started = time.monotonic()
-        self.busy = self.leaving = self.ending = False
+        self.leaving = self.ending = False
         parent = os.getpid()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -97,9 +105,9 @@ class Slot:
         self.output.close()
 
     def wait_before_next_start(self) -> None:
-        """Start the next performer a moment later, if the one that died had not lived long: it may die as soon."""
+        """Start no performer for a moment, when the last one did not live, or could not be started."""
         now = time.monotonic()
-        if now - self._started < _STABLE:
+        if self.pid is None and now - self._started < _STABLE:
             self._start_after = now + _STABLE
 
     def kill(self) -> None:
@@ -126,30 +134,19 @@ class Slot:
 
     def hand_over(self, held: Held) -> None:
         """Give the performer a job."""
-        self.held, self.busy = held, True
+        self.held = held
         reserved = held.reserved
         self.inbox.send(Packet(reserved.token, held.job.id, reserved.queue, reserved.payload).dump())
 
-    def has_not_begun(self) -> bool:
-        """Whether the job given is still in the inbox; it stays there."""
-        packet = self._take_back()
-        if packet is None:
-            return False
-        self.inbox.send(packet)
-        return True
-
     def take_back(self) -> Held | None:
         """The job given, out of the inbox again, when nobody has begun it."""
-        if self.held is None or self._take_back() is None:
-            return None
-        held, self.held, self.busy = self.held, None, False
-        return held
-
-    def _take_back(self) -> bytes | None:
         try:
-            return self.inbox.receive(wait=False)
+            if self.held is None or self.inbox.receive(wait=False) is None:
+                return None
         except BlockingIOError:
             return None
+        held, self.held = self.held, None
+        return held
 
     def report(self) -> Report | None:
         """The next report of the performer, if there is one now. Raises `EOFError` when none can come any more."""
@@ -160,5 +157,5 @@ class Slot:
         if packet is None:
             raise EOFError
         report = Report.load(packet)
-        self.busy, self.leaving = False, report.leaving
+        self.leaving = report.leaving
         return report

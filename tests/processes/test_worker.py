@@ -6,6 +6,8 @@ import ast
 import json
 import os
 import signal
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -363,7 +365,9 @@ def test_a_second_signal_stops_at_once(worker, facts, clean_redis):
     told(facts, "job:started")
     process.process.send_signal(signal.SIGTERM)
     until(lambda: "stopping" in process.log)
-    assert process.stop() == 0
+    # Some programs send two signals for one wish, so what comes within a second is not a second one.
+    until(lambda: process.process.send_signal(signal.SIGTERM) or process.process.poll() is not None)
+    assert process.wait() == 0
     assert store().queues.size("default") == 1
     assert_nothing_is_left(clean_redis)
 
@@ -505,3 +509,122 @@ def test_the_start_of_a_job_is_no_part_of_its_output(worker):
     (failure,) = failures()
     assert failure.extra["output"] == "about to refuse\n"
     assert "DEBUG   started act" in process.log
+
+
+def test_a_log_handler_that_raises_ends_neither_job_nor_worker(worker, facts):
+    enqueue("act", "kill", "SIGKILL")
+    enqueue("act", "refuse", "no way")
+    enqueue("act", "tell", "after")
+    process = worker("--burst", settings="tests.settings_with_broken_log")
+    assert process.wait() == 0
+    told(facts, "after")
+    assert [failure.exception for failure in failures()] == ["ValueError", "PoisonJob"]
+    assert store().stats.counters().processed == 3
+
+
+# -- what a command may do to its worker -------------------------------------------------------------------------------
+
+
+def test_a_command_that_writes_without_end_keeps_nobody_waiting(worker, facts):
+    enqueue("act", "chatter", "noise")
+    process = worker("-n", "2", "--grace", "30", stdout=subprocess.DEVNULL)
+    told(facts, "noise:started")
+    for number in range(3):
+        enqueue("act", "tell", f"heard {number}")
+        told(facts, f"heard {number}")
+    process.process.send_signal(signal.SIGTERM)
+    facts.rpush("noise:go", "now")
+    assert process.wait() == 0
+    assert store().stats.counters().processed == 4
+
+
+def test_a_worker_whose_stderr_nobody_reads_works_and_stops(worker, facts):
+    reading, writing = os.pipe()
+    process = worker("-v", "0", "--grace", "1", stdout=writing)
+    enqueue("act", "chatter", "noise")
+    told(facts, "noise:started")
+    enqueue("act", "tell", "unheard")
+    assert process.stop() == 0
+    os.close(reading), os.close(writing)
+    assert store().queues.size("default") == 2
+
+
+@pytest.mark.parametrize("closed", ["2>&-", "<&- >&- 2>&-"])
+def test_a_worker_without_standard_streams_works(worker, facts, closed):
+    enqueue("act", "say", "to nobody")
+    enqueue("act", "refuse", "no way")
+    enqueue("act", "tell", "after")
+    shell = f"exec {sys.executable} -m django resque_worker --burst {closed}"
+    assert worker(command=["sh", "-c", shell]).wait() == 0
+    told(facts, "after")
+    assert [failure.error for failure in failures()] == ["no way"]
+
+
+def test_a_command_that_closes_its_stdout_is_done_once(worker, facts):
+    enqueue("act", "close_stdout_below")
+    enqueue("act", "say", "audible")
+    process = worker("--burst")
+    assert process.wait() == 0
+    assert failures() == []
+    assert store().stats.counters().processed == 2
+    assert "audible on stdout" in process.log
+    assert "crashed" not in process.log
+
+
+def test_timers_and_blocked_signals_of_a_command_do_not_reach_the_next(worker, facts):
+    enqueue("act", "leave_timers")
+    enqueue("act", "outlive_timers", "left")
+    assert worker("--burst").wait() == 0
+    blocked, names = ast.literal_eval(told(facts, "left").replace("set()", "()"))
+    assert blocked == ()
+    assert "JST" not in names
+    assert failures() == []
+    assert store().stats.counters().processed == 2
+
+
+# -- order, and what cannot be told ------------------------------------------------------------------------------------
+
+
+def test_jobs_that_outlive_the_grace_period_are_requeued_in_their_order(worker, facts):
+    jobs = [enqueue("act", "wait", f"job {number}") for number in range(6)]
+    process = worker("-n", "4", "--grace", "0.2")
+    for number in range(4):
+        told(facts, f"job {number}:started")
+    assert process.stop() == 0
+    assert [json.loads(payload)["id"] for payload in store().queues.peek("default")] == [job.id for job in jobs]
+
+
+def test_a_burst_serves_queues_that_come_into_being_meanwhile(worker, facts, clean_redis):
+    enqueue("act", "wait", "job")
+    process = worker("-q", "*", "--burst", "--interval", "3600")
+    told(facts, "job:started")
+    clean_redis.rpush("resque:queue:new", '{"class":"act","args":["tell","new"]}')
+    clean_redis.sadd("resque:queues", "new")
+    facts.rpush("job:go", "now")
+    told(facts, "new")
+    assert process.wait() == 0
+
+
+def test_a_job_whose_end_cannot_be_told_is_named_in_the_log(worker, facts, redis_server):
+    enqueue("act", "wait", "job")
+    process = worker("--grace", "1")
+    told(facts, "job:started")
+    redis_server.kill()
+    process.process.send_signal(signal.SIGTERM)
+    assert process.wait() == 0
+    assert "could not be told what became of 1 job" in process.log
+
+
+def test_a_job_that_another_worker_has_now_ends_in_peace_and_unreported(worker, facts, clean_redis):
+    enqueue("act", "wait", "job")
+    process = worker("--grace", "30")
+    told(facts, "job:started")
+    clean_redis.flushdb()  # with it the process's registration and reservations
+    until(lambda: "declared dead" in process.log)
+    process.process.send_signal(signal.SIGTERM)
+    until(lambda: "1 job(s) still running" in process.log)
+    facts.rpush("job:go", "now")
+    told(facts, "job:ended")
+    assert process.wait() == 0
+    assert store().stats.counters().processed == 0
+    assert store().queues.size("default") == 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +19,7 @@ from ...conf import config
 from ...errors import ResqueError
 from ...store import store
 from ...worker import Dispatcher, Options
+from ...worker.dispatcher import STOP
 from ...worker.selection import Selection
 
 
@@ -27,6 +30,10 @@ class Command(BaseCommand):
         "Performs jobs from the queues named with -q, the first one first. TERM and Ctrl-C let running jobs finish,"
         " within the grace period; asked a second time it stops at once. QUIT waits without limit."
     )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        _open_missing_streams()  # first: Django's own checks would fail without them
+        super().__init__(*args, **kwargs)
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
@@ -75,6 +82,7 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         with _pidfile(options["pidfile"]):
             dispatcher.run()
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # one more of them must not spoil an orderly end
 
 
 def _worker_options(options: dict[str, Any]) -> Options:
@@ -118,6 +126,20 @@ def _seconds(least: float) -> Callable[[str], float]:
     return number
 
 
+def _open_missing_streams() -> None:
+    """Put /dev/null where a standard stream was closed (``2>&-``), or the next socket would be taken for it."""
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(descriptor)
+            except OSError:
+                null = os.open(os.devnull, os.O_RDWR)
+                if null != descriptor:
+                    os.dup2(null, descriptor)
+                    os.close(null)
+            setattr(sys, name, open(os.devnull, "w" if descriptor else "r"))  # noqa: SIM115  for as long as we live
+
+
 @contextmanager
 def _pidfile(path: Path | None) -> Iterator[None]:
     if path is None:
@@ -130,4 +152,6 @@ def _pidfile(path: Path | None) -> Iterator[None]:
     try:
         yield
     finally:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            if path.read_text() == f"{os.getpid()}\n":  # another worker may have written its own since
+                path.unlink()

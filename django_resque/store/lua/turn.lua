@@ -5,10 +5,10 @@
 --       5 seconds that crashes are remembered, 6 records kept in failed, 7 seconds a status is kept,
 --       8 the same for a failure, 9 how many queues, then their names in order;
 --       then for each entry: kind, token, worker, status id ('' = no status), status, status when requeued,
---       record (failure record, current job or heartbeat), digest of the payload
+--       record (failure record, current job or heartbeat)
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>
 -- Returns {state, server time, refused tokens, {token, queue, payload, crashes, …}, {trouble, …}, dropped failures};
---         state is 'ok', 'paused', 'gone' (unknown process) or 'late' (an older turn)
+--         state is 'ok', 'paused' or 'gone' (unknown process). An older turn than the last is an error.
 local prefix, number, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
 local now = redis.call('TIME')[1]
 
@@ -17,7 +17,7 @@ if not last then
   return {'gone', now, {}, {}, {}, 0}
 end
 if number < tonumber(last) then
-  return {'late', now, {}, {}, {}, 0}
+  return redis.error_reply('STALE turn ' .. ARGV[2] .. ' arrived after a later one')
 end
 
 local function split(reserved) -- queue, line feed, payload
@@ -64,12 +64,12 @@ redis.call('SCARD', KEYS[5])
 redis.call('HLEN', KEYS[7])
 redis.call('DEL', KEYS[1])
 
-local refused, trouble, dropped = {}, {}, 0
+local refused, trouble, dropped, added = {}, {}, 0, false
 
 local function try(...) -- for what people look at: it must not stand in the way of the jobs
   local reply = redis.pcall(...)
   if type(reply) == 'table' and reply.err then
-    trouble[#trouble + 1] = reply.err
+    trouble[#trouble + 1] = reply.err .. ' (' .. select(2, ...) .. ')'
     return nil
   end
   return reply
@@ -95,6 +95,7 @@ end
 
 local function fail(token, worker, payload, record)
   redis.call('RPUSH', KEYS[4], record)
+  added = true
   ended(token, worker, payload)
   try('INCR', KEYS[9])
   try('INCR', prefix .. 'stat:failed:' .. worker)
@@ -118,8 +119,8 @@ local entry = 10 + tonumber(ARGV[9])
 while entry <= #ARGV do
   local kind, token, worker, status_id = ARGV[entry], ARGV[entry + 1], ARGV[entry + 2], ARGV[entry + 3]
   local status, status_requeued = ARGV[entry + 4], ARGV[entry + 5]
-  local record, digest = ARGV[entry + 6], ARGV[entry + 7]
-  entry = entry + 8
+  local record = ARGV[entry + 6]
+  entry = entry + 7
   local reserved = token ~= '' and redis.call('HGET', KEYS[3], token)
   if kind == 'beat' then
     try('HSET', KEYS[6], worker, record)
@@ -143,7 +144,7 @@ while entry <= #ARGV do
         set_status(status_id, status, ARGV[8])
       else
         any_crashes = true
-        redis.call('HSET', KEYS[7], digest, crashes)
+        redis.call('HSET', KEYS[7], redis.sha1hex(payload), crashes)
         redis.call('EXPIRE', KEYS[7], ARGV[5])
         if requeue(token, worker, queue, payload) then
           set_status(status_id, status_requeued)
@@ -157,10 +158,12 @@ while entry <= #ARGV do
   end
 end
 
-local excess = redis.call('LLEN', KEYS[4]) - tonumber(ARGV[6])
-if excess > 0 then
-  redis.call('LTRIM', KEYS[4], excess, -1)
-  dropped = excess
+if added then
+  -- A few at a time: the list may be another program's, and far longer than ours.
+  dropped = math.max(0, math.min(redis.call('LLEN', KEYS[4]) - tonumber(ARGV[6]), 100))
+  if dropped > 0 then
+    redis.call('LTRIM', KEYS[4], dropped, -1)
+  end
 end
 
 local state, jobs, reserved = 'ok', {}, 0

@@ -118,6 +118,33 @@ class Command(JobCommand):
             about["job"] = [job.id, job.command, job.queue, job.attempt]
         facts().rpush(key, repr(about))
 
+    def chatter(self, key: str) -> None:
+        """Write as fast as can be, until ``<key>:go``."""
+        with facts() as client, subprocess.Popen(["yes", "and so on"]) as process:
+            client.rpush(f"{key}:started", os.getpid())
+            client.blpop([f"{key}:go"], timeout=60)
+            process.kill()
+        self.stdout.write("the end")
+
+    def close_stdout_below(self) -> None:
+        """Leave text in a buffer that cannot be written any more."""
+        sys.stdout.reconfigure(line_buffering=False)  # type: ignore[union-attr]
+        print("lost", end="")  # noqa: T201
+        os.close(1)
+
+    def leave_timers(self) -> None:
+        """Leave what would kill the next job: an alarm, and signals that are blocked."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+        os.environ["TZ"] = "Asia/Tokyo"
+        time.tzset()
+
+    def outlive_timers(self, key: str) -> None:
+        """Tell what is left of them, after the moment in which the alarm would have come."""
+        time.sleep(0.1)
+        facts().rpush(key, repr((signal.pthread_sigmask(signal.SIG_BLOCK, ()), time.tzname)))
+
     def log(self, text: str) -> None:
         logging.getLogger("django_resque").warning(text)
 

@@ -14,6 +14,8 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing.pool import Pool
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +154,17 @@ def test_no_settings_are_loaded_and_the_current_folder_does_not_matter(folder: P
         assert redis.ping()
 
 
+@contextmanager
+def processes(number: int) -> Iterator[Pool]:
+    """Processes that end by themselves: one that is terminated while its coverage is written may hang."""
+    pool = SPAWN.Pool(number)
+    try:
+        yield pool
+    finally:
+        pool.close()
+        pool.join()
+
+
 def _started(folder: Path, gate: Any) -> str:
     gate.wait()
     with client(ensure_running(folder)) as redis:
@@ -159,11 +172,11 @@ def _started(folder: Path, gate: Any) -> str:
 
 
 def test_many_processes_at_once_start_one_server(folder: Path):
-    with SPAWN.Manager() as manager, SPAWN.Pool(8) as pool:
+    with SPAWN.Manager() as manager, processes(8) as pool:
         gate = manager.Barrier(8)
         runs = pool.starmap(_started, [(folder, gate)] * 8, chunksize=1)
     assert len(set(runs)) == 1
-    assert (folder / "server.log").read_text().count("Ready to accept connections") == 1
+    assert (folder / "server.log").read_text().lower().count("ready to accept connections") == 1
 
 
 def test_many_threads_at_once_start_one_server(folder: Path):
@@ -385,7 +398,7 @@ def _visit(folder: Path) -> int:
 
 
 def test_no_visitor_is_cut_off_and_nothing_is_lost_however_often_the_server_ends(folder: Path):
-    with SPAWN.Pool(3) as pool:
+    with processes(3) as pool:
         assert pool.starmap(_visit, [(folder,)] * 3, chunksize=1) == [0, 0, 0]
     with client(ensure_running(folder)) as redis:
         assert redis.get("visits") == b"180"

@@ -257,8 +257,8 @@ def test_a_worker_that_may_not_hear_the_bell_says_so_and_polls(start, server, fa
     with server.client() as client:
         client.acl_setuser("deaf", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-subscribe"])
     process = start("--interval", "0.05", url=server.url.replace("redis://", "redis://deaf:secret@"))
-    until(lambda: "no subscription to the bell" in process.log)
+    until(lambda: "the bell cannot be heard" in process.log)
     enqueue("act", "tell", "polled")
     told(facts, "polled")
     assert process.stop() == 0
-    assert process.log.count("no subscription to the bell") == 1
+    assert process.log.count("the bell cannot be heard") == 1

@@ -222,6 +222,12 @@ def command_not_loaded(name: str, app: str, error: BaseException) -> None:
     _record(logging.WARNING, "the command %s of %s cannot be a job: %s", name, app, clean(repr(error)), exc_info=error)
 
 
+def not_in_effect_yet(name: str) -> None:
+    _record(
+        logging.WARNING, "the command %s declares timeout or max_attempts, which take effect in a later release", name
+    )
+
+
 def threads_at_fork(names: list[str]) -> None:
     _record(
         logging.WARNING,

@@ -14,7 +14,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ... import log
-from ...command import job_commands
+from ...command import JobCommand, job_commands
 from ...conf import config
 from ...errors import ResqueError
 from ...store import store
@@ -87,7 +87,11 @@ class Command(BaseCommand):
 
 def _worker_options(options: dict[str, Any]) -> Options:
     settings = config()
-    declared = {info.queue for info in job_commands().values() if info.queue}  # loads them: performers share the memory
+    commands = job_commands()  # loads them: performers share the memory
+    declared = {info.queue for info in commands.values() if info.queue}
+    for info in commands.values():
+        if issubclass(info.cls, JobCommand) and (info.cls.timeout or info.cls.max_attempts):
+            log.not_in_effect_yet(info.name)
     queues = options["queues"]
     if queues is None:
         queues = ",".join(dict.fromkeys([*sorted(declared), settings.queue]))

@@ -197,7 +197,7 @@ def reservations_left(name: str, count: int) -> None:
 
 
 def performer_not_started(error: OSError) -> None:
-    _record(logging.ERROR, "a performer could not be started: %s; trying again", clean(str(error)))
+    _record(logging.ERROR, "a performer could not be started, or given its job: %s; trying again", clean(str(error)))
 
 
 def performer_is_spoilt(error: OSError) -> None:

@@ -274,11 +274,13 @@ class Dispatcher:
     def _read_reports(self, slot: Slot) -> None:
         try:
             while (report := slot.report()) is not None:
-                held, slot.held = slot.held, None
-                if held is not None:
-                    output = slot.output.finish(held.job.id)
-                    if not held.lost:
-                        self.ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
+                held = slot.held
+                if held is None or held.reserved.token != report.token:
+                    continue  # a command has written it
+                slot.held = None
+                output = slot.output.finish(held.job.id)
+                if not held.lost:
+                    self.ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
         except EOFError:
             self._stop_listening(slot)
             slot.kill()  # whatever it still does, it cannot report
@@ -313,9 +315,13 @@ class Dispatcher:
             return
         for slot in self.slots:
             if self.waiting and slot.ready:
-                held = self.waiting.popleft()
-                held.since = time.monotonic()
-                slot.hand_over(held)
+                self.waiting[0].since = time.monotonic()
+                try:
+                    slot.hand_over(self.waiting[0])
+                except OSError as error:  # no more descriptors or memory just now; the next round tries again
+                    log.performer_not_started(error)
+                    return
+                self.waiting.popleft()
 
     def follow_running_jobs(self) -> None:
         """Put jobs that take long on the boards, and their output on our stderr."""

@@ -133,10 +133,10 @@ class Slot:
     # -- its job -----------------------------------------------------------------------------------------------------
 
     def hand_over(self, held: Held) -> None:
-        """Give the performer a job."""
-        self.held = held
+        """Give the performer a job. Raises `OSError` when the system has nothing left to pass it on with."""
         reserved = held.reserved
         self.inbox.send(Packet(reserved.token, held.job.id, reserved.queue, reserved.payload).dump())
+        self.held = held
 
     def take_back(self) -> Held | None:
         """The job given, out of the inbox again, when nobody has begun it."""
@@ -149,13 +149,18 @@ class Slot:
         return held
 
     def report(self) -> Report | None:
-        """The next report of the performer, if there is one now. Raises `EOFError` when none can come any more."""
+        """The next report of the performer, if there is one now.
+
+        Raises `EOFError` when none can come any more, or something came that is none: a command has found the socket.
+        """
         try:
             packet = self.reports.receive(wait=False)
+            if packet is None:
+                raise EOFError
+            report = Report.load(packet)
         except BlockingIOError:
             return None
-        if packet is None:
-            raise EOFError
-        report = Report.load(packet)
+        except (ValueError, TypeError) as error:
+            raise EOFError from error
         self.leaving = report.leaving
         return report

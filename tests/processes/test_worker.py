@@ -122,6 +122,7 @@ def test_garbage_is_one_failure_and_the_worker_goes_on(worker, facts, clean_redi
         (["vanish"], "exit status 0"),
         (["vanish", 7], "exit status 7"),
         (["close_everything"], "SIGKILL"),
+        (["lie"], "SIGKILL"),
     ],
 )
 def test_the_third_crash_of_a_job_is_its_one_failure(worker, facts, args, how):

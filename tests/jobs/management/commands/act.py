@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import logging
 import os
@@ -77,6 +78,14 @@ class Command(JobCommand):
     def close_everything(self) -> None:
         """Close all descriptors, the performer's own too, and stay."""
         os.closerange(3, 1024)
+        time.sleep(60)
+
+    def lie(self) -> None:
+        """Write to every socket, the performer's own too."""
+        for name in os.listdir("/proc/self/fd"):
+            if _target(name).startswith("socket:"):
+                with contextlib.suppress(OSError):
+                    os.write(int(name), b"not what you think")
         time.sleep(60)
 
     def fork_and_return(self, key: str) -> None:

@@ -71,7 +71,7 @@ def test_a_job_stands_in_its_queue_as_the_family_writes_it(clean_redis: redis.Re
     assert payload["args"] == [[42, {"template": "fancy"}]]
     assert payload["id"] == job.id
     assert before <= payload["queue_time"] == job.enqueued_at <= time.time()
-    assert clean_redis.smembers("resque:queues") == {b"mail"}
+    assert set(clean_redis.smembers("resque:queues")) == {b"mail"}
 
 
 def test_the_job_that_is_returned_is_the_one_that_was_pushed(clean_redis: redis.Redis):

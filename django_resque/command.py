@@ -96,7 +96,7 @@ def _load(app: str, name: str) -> type[BaseCommand]:
     path = f"{app}.management.commands.{name}"
     try:
         cls = import_module(path).Command
-    except Exception as error:
+    except Exception as error:  # whatever it raises goes on, with a word about where it came from
         error.add_note(f"This came from importing the command {name!r} ({path}).")
         raise
     if not (isinstance(cls, type) and issubclass(cls, BaseCommand)):

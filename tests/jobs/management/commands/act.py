@@ -144,15 +144,17 @@ class Command(JobCommand):
     def leave_timers(self) -> None:
         """Leave what would kill the next job: an alarm, and signals that are blocked."""
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
-        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        signal.setitimer(signal.ITIMER_REAL, 1000)
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
         os.environ["TZ"] = "Asia/Tokyo"
         time.tzset()
 
-    def outlive_timers(self, key: str) -> None:
-        """Tell what is left of them, after the moment in which the alarm would have come."""
-        time.sleep(0.1)
-        facts().rpush(key, repr((signal.pthread_sigmask(signal.SIG_BLOCK, ()), time.tzname)))
+    def find_timers(self, key: str) -> None:
+        """Tell what is left of them."""
+        blocked = sorted(signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+        facts().rpush(
+            key, repr((signal.getitimer(signal.ITIMER_REAL), [int(number) for number in blocked], time.tzname))
+        )
 
     def log(self, text: str) -> None:
         logging.getLogger("django_resque").warning(text)

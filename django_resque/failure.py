@@ -7,7 +7,6 @@ it. `Failure.from_record` reads them all and never raises; `failure_record` writ
 from __future__ import annotations
 
 import base64
-import hashlib
 import json
 import re
 import time
@@ -45,11 +44,6 @@ class Failure:
     worker: str
     queue: str
     extra: Mapping[str, Any]
-
-    @property
-    def digest(self) -> str:
-        """The SHA-1 of the exact bytes, for links."""
-        return hashlib.sha1(self.raw, usedforsecurity=False).hexdigest()
 
     @classmethod
     def from_record(cls, raw: bytes) -> Failure:

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from types import NoneType
 from typing import Any, Never
 
 from .command import bind, find, normalise
-from .conf import COMMAND_NAME, config
+from .conf import COMMAND_NAME, ON_CRASH, check_timeout, config
 from .errors import InvalidArguments, InvalidPayload, UnknownCommand
 from .hint import did_you_mean
 from .job import Job, check_queue
@@ -23,12 +24,15 @@ from .transactions import push, push_after_commit
 class Using:
     """How jobs are enqueued. None leaves a choice to the settings and the command.
 
-    ``queue``: the queue. ``track``: whether the job's status can be looked up. ``on_commit``: False pushes at once
-    instead of waiting for the transactions that are open. ``check``: False leaves out the look at the command, for a
-    program that does not have the commands its workers have.
+    ``queue``: the queue. ``timeout``: seconds that the command may take, 0 for no limit. ``on_crash``: ``"requeue"``
+    performs a job again whose process died, ``"fail"`` makes it a failure. ``track``: whether the job's status can be
+    looked up. ``on_commit``: False pushes at once instead of waiting for the transactions that are open. ``check``:
+    False leaves out the look at the command, for a program that does not have the commands its workers have.
     """
 
     queue: str | None = None
+    timeout: float | None = None
+    on_crash: str | None = None
     track: bool | None = None
     on_commit: bool | None = None
     check: bool | None = None
@@ -36,6 +40,13 @@ class Using:
     def __post_init__(self) -> None:
         if self.queue is not None:
             check_queue(self.queue)
+        if self.timeout is not None:
+            try:
+                check_timeout(self.timeout)
+            except ValueError as error:
+                raise ValueError(f"timeout {error}; not {self.timeout!r}") from error
+        if self.on_crash is not None and self.on_crash not in ON_CRASH:
+            raise ValueError(f"on_crash must be {' or '.join(map(repr, ON_CRASH))}, not {self.on_crash!r}")
         for name in ("track", "on_commit", "check"):
             if not isinstance(getattr(self, name), (bool, NoneType)):
                 raise TypeError(f"{name} must be True or False, not {getattr(self, name)!r}")
@@ -90,6 +101,11 @@ class Using:
             queue=self.queue or queue or settings.queue,
             track=next(said for said in (self.track, track, settings.track) if said is not None),
             check=check,
+            extra={
+                name: value
+                for name, value in (("timeout", self.timeout), ("on_crash", self.on_crash))
+                if value is not None
+            },
         )
 
 
@@ -101,19 +117,22 @@ class _Defaults:
     queue: str
     track: bool
     check: bool
+    extra: Mapping[str, Any]
 
     def outgoing(self, args: Sequence[Any], options: Mapping[str, Any]) -> Outgoing:
         """The job with these arguments, checked in the form that the worker will read."""
         values, named = normalise(args, options)
         if self.check:
             bind(self.command, values, named)
-        job = Job(command=self.command, args=tuple(values), options=named, queue=self.queue)
+        job = Job(command=self.command, args=tuple(values), options=named, queue=self.queue, extra=self.extra)
         return Outgoing(job=job, payload=job.payload(), track=self.track)
 
 
 def using(
     *,
     queue: str | None = None,
+    timeout: float | timedelta | None = None,
+    on_crash: str | None = None,
     track: bool | None = None,
     on_commit: bool | None = None,
     check: bool | None = None,
@@ -124,7 +143,8 @@ def using(
         known = [field.name for field in fields(Using)]
         hint = did_you_mean(name, known) or f" (known are {', '.join(known)})"
         raise TypeError(f"using() takes no {name!r}{hint}; options of the command go to enqueue()")
-    return Using(queue=queue, track=track, on_commit=on_commit, check=check)
+    seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout
+    return Using(queue=queue, timeout=seconds, on_crash=on_crash, track=track, on_commit=on_commit, check=check)
 
 
 _PLAIN = Using()

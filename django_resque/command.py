@@ -18,7 +18,7 @@ from django.core.signals import setting_changed
 from . import log
 from .arguments import normalise
 from .command_line import write
-from .conf import COMMAND_NAME, config, raw_settings
+from .conf import COMMAND_NAME, ON_CRASH, config, is_timeout, raw_settings
 from .errors import InvalidArguments, RefusedCommand, UnknownCommand
 from .hint import did_you_mean
 from .job_command import JobCommand
@@ -33,13 +33,18 @@ built from, the day's date or choices from the database, may change."""
 
 @dataclass(frozen=True, slots=True)
 class CommandInfo:
-    """A command that may be a job, and its jobs' defaults; None where neither settings nor class say anything."""
+    """A command that may be a job, and its jobs' defaults; None where neither settings nor class say anything.
+
+    ``timeout`` is in seconds, 0 without a limit.
+    """
 
     name: str
     cls: type[BaseCommand]
     queue: str | None
     track: bool | None
     sensitive: tuple[str, ...]
+    timeout: float | None = None
+    on_crash: str | None = None
 
 
 # -- which commands may be jobs ----------------------------------------------------------------------------------------
@@ -71,6 +76,8 @@ def find(name: str) -> CommandInfo:
         queue=defaults.get("queue", _declared(cls, "queue", str)),
         track=defaults.get("track", _declared(cls, "track", bool)),
         sensitive=tuple(_declared(cls, "sensitive", (list, tuple, set, frozenset)) or ()),
+        timeout=defaults.get("timeout", _timeout(cls)),
+        on_crash=defaults.get("on_crash", _on_crash(cls)),
     )
 
 
@@ -108,6 +115,17 @@ def _declared(cls: type[BaseCommand], name: str, kind: Any) -> Any:
     """A class attribute, where it is what we mean by it: any command may be named in the settings, and has its own."""
     value = getattr(cls, name, None)
     return value if isinstance(value, kind) else None
+
+
+def _timeout(cls: type[BaseCommand]) -> float | None:
+    """What a `JobCommand` says. Any other command may mean by ``timeout`` the patience that it has with a web site."""
+    value = cls.timeout if issubclass(cls, JobCommand) else None
+    return value if is_timeout(value) else None
+
+
+def _on_crash(cls: type[BaseCommand]) -> str | None:
+    value = _declared(cls, "on_crash", str)
+    return value if value in ON_CRASH else None
 
 
 def _line_that_allows(name: str) -> str:

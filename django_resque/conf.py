@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -23,8 +23,10 @@ from .job import check_queue
 COMMAND_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What a command that is a job may be called; checked before anything is looked up."""
 
-COMMAND_DEFAULTS = ("queue", "track")
-"""What ``RESQUE["COMMANDS"]["name"]`` may set for a command."""
+ON_CRASH = ("requeue", "fail")
+"""What becomes of a job whose process died."""
+MIN_TIMEOUT, MAX_TIMEOUT = 0.001, 31_536_000
+"""Seconds: what a timer can be set to, up to a year."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +43,8 @@ class Config:
     queue: str = "default"
     """Where a job goes when neither the call, nor the settings, nor the command says."""
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Commands that may be jobs although they are not `JobCommand`s: a list of names, or name → defaults."""
+    """Commands that may be jobs although they are not `JobCommand`s: a list of names, or name → defaults, which are
+    ``queue``, ``track``, ``timeout`` and ``on_crash``."""
     check: bool = True
     """Whether `enqueue` checks that the command exists, may be a job and takes its arguments. False for a program
     that enqueues commands which only its workers have."""
@@ -49,6 +52,15 @@ class Config:
     """Whether the status of a job can be looked up by its id."""
     status_ttl: int = 3600
     """Seconds that a status is kept after the job's end; a failure's is kept for 24 hours at least."""
+    timeout: float | None = None
+    """Seconds that a job may take when neither call, nor ``COMMANDS``, nor command says. None or 0: no limit."""
+    on_crash: str = "requeue"
+    """What becomes of a job whose process died, when nobody else says: ``"requeue"`` performs it again, until
+    ``MAX_CRASHES``; ``"fail"`` makes it a failure at once, so that it is never begun twice."""
+    lease: float = 30
+    """Seconds without a sign of life after which a worker is taken for dead, and its jobs are given to others."""
+    beat: float = 5
+    """Seconds between two signs of life of a worker; at most a third of ``LEASE``."""
     grace: float = 25
     """Seconds that running jobs get to finish when the worker is told to stop."""
     max_crashes: int = 3
@@ -57,10 +69,20 @@ class Config:
     """Jobs after which a performer is replaced."""
     max_rss: int | None = None
     """Resident memory in MB above which a performer is replaced after its job."""
+    max_age: float | None = None
+    """Seconds after which a performer is replaced after its job."""
     failed_max: int = 10_000
-    """The failed list holds up to ten times as many records; beyond that the oldest are dropped, and this is logged."""
+    """Failure records that are kept in full. Older ones lose their traceback and output; beyond ten times as many the
+    oldest are dropped, and this is logged."""
     testing: str = "outbox"
     """Under a test runner: ``"outbox"`` collects jobs in `django_resque.testing.outbox`, ``"real"`` pushes them."""
+
+    def __post_init__(self) -> None:
+        if self.beat > self.lease / 3 + 1e-6:  # in floats 0.4 is more than a third of 1.2
+            raise ConfigurationError(
+                f"RESQUE['BEAT'] = {self.beat} must be at most a third of RESQUE['LEASE'] = {self.lease}, so that a"
+                " worker that misses one beat is not taken for dead: set both"
+            )
 
 
 @cache
@@ -81,14 +103,19 @@ def problems() -> Iterator[str]:
     except ConfigurationError as error:
         yield str(error)
         return
+    values: dict[str, Any] = {}
     for key, value in found.items():
         if key not in _READERS:
             yield f"RESQUE[{key!r}] is unknown{did_you_mean(str(key).upper(), _READERS) or _all_of(_READERS)}."
             continue
         try:
-            _read(key, value)
+            values[key.lower()] = _read(key, value)
         except ConfigurationError as error:
             yield str(error)
+    try:
+        Config(**values)
+    except ConfigurationError as error:
+        yield str(error)
 
 
 def raw_settings() -> Mapping[str, Any]:
@@ -97,6 +124,18 @@ def raw_settings() -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise ConfigurationError(f"RESQUE must be a dict, not {type(found).__name__}")
     return found
+
+
+def is_timeout(value: object) -> TypeGuard[float]:
+    """Whether this can be the seconds that a job may take; 0 is without a limit."""
+    return type(value) in (int, float) and (value == 0 or MIN_TIMEOUT <= value <= MAX_TIMEOUT)  # type: ignore[operator]
+
+
+def check_timeout(value: object) -> float:
+    """``value``, when it can be the seconds that a job may take; raises `ValueError` when it cannot."""
+    if not is_timeout(value):
+        raise ValueError(f"must be a number of seconds from {MIN_TIMEOUT} to {MAX_TIMEOUT}, or 0 for no limit")
+    return value
 
 
 def _read(key: str, value: Any) -> Any:
@@ -172,13 +211,24 @@ def _commands(value: Any) -> dict[str, Mapping[str, Any]]:
         if not isinstance(defaults, Mapping):
             raise TypeError(f"the defaults of {name!r} must be a dict")
         for key, setting in defaults.items():
-            if key not in COMMAND_DEFAULTS:
+            if key not in _DEFAULT_READERS:
                 raise ValueError(
                     f"{name!r} has the unknown default {key!r}"
-                    f"{did_you_mean(str(key), COMMAND_DEFAULTS) or _all_of(COMMAND_DEFAULTS)}"
+                    f"{did_you_mean(str(key), _DEFAULT_READERS) or _all_of(_DEFAULT_READERS)}"
                 )
-            _flag(setting) if key == "track" else check_queue(setting)
+            try:
+                _DEFAULT_READERS[key](setting)
+            except (TypeError, ValueError) as error:
+                raise ValueError(f"the {key} of {name!r} {error}") from error
     return commands
+
+
+_DEFAULT_READERS: dict[str, Callable[[Any], Any]] = {
+    "queue": check_queue,
+    "track": _flag,
+    "timeout": check_timeout,
+    "on_crash": _one_of(*ON_CRASH),
+}
 
 
 _READERS: dict[str, Callable[[Any], Any]] = {
@@ -190,10 +240,15 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "CHECK": _flag,
     "TRACK": _flag,
     "STATUS_TTL": _number(1, int),
+    "TIMEOUT": _optional(check_timeout),
+    "ON_CRASH": _one_of(*ON_CRASH),
+    "LEASE": _number(1, float),
+    "BEAT": _number(0.1, float),
     "GRACE": _number(0, float),
     "MAX_CRASHES": _number(1, int),
     "MAX_JOBS": _number(1, int),
     "MAX_RSS": _optional(_number(1, int)),
+    "MAX_AGE": _optional(_number(1, float)),
     "FAILED_MAX": _number(1, int),
     "TESTING": _one_of("outbox", "real"),
 }

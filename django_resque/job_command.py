@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
+from .conf import ON_CRASH, is_timeout
 from .errors import ConfigurationError, InvalidQueue
 from .job import check_queue
 from .subcommands import Subcommand
@@ -47,7 +48,13 @@ class JobCommand(BaseCommand):
     sensitive: Sequence[str] = ()
     """Names of arguments and options whose values are not to be shown in the admin."""
     timeout: float | None = None
-    """Seconds that one job may take. Takes effect in a later release; None: no limit."""
+    """Seconds that the command may take when it is a job; 0: no limit, None: ``RESQUE["TIMEOUT"]``.
+
+    Then `JobTimeout` is raised wherever the command is, so that ``finally`` and `tear_down` can put things in order.
+    Ten seconds later its process is killed, with those that it has started. The job is a failure, never a crash."""
+    on_crash: str | None = None
+    """What becomes of a job whose process died on the way: ``"requeue"`` performs it again, ``"fail"`` makes it a
+    failure at once, for what must not be begun twice. None: ``RESQUE["ON_CRASH"]``."""
     max_attempts: int | None = None
     """How often a job that fails is tried altogether. Takes effect in a later release; None: once."""
 
@@ -155,8 +162,8 @@ def _is_queue(value: Any) -> bool:
         return False
 
 
-def _is_number(value: Any, kind: type[int] | type[float]) -> bool:
-    return value is None or (isinstance(value, (int, kind)) and not isinstance(value, bool) and value > 0)
+def _is_count(value: Any) -> bool:
+    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
 
 
 _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -166,6 +173,7 @@ _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         lambda value: isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(name, str) for name in value),
         "a list of names",
     ),
-    "timeout": (lambda value: _is_number(value, float), "a number of seconds above 0 or None"),
-    "max_attempts": (lambda value: _is_number(value, int), "an integer above 0 or None"),
+    "timeout": (lambda value: value is None or is_timeout(value), "a number of seconds, 0 for no limit, or None"),
+    "on_crash": (lambda value: value is None or value in ON_CRASH, f"{' or '.join(map(repr, ON_CRASH))} or None"),
+    "max_attempts": (_is_count, "an integer above 0 or None"),
 }

@@ -58,6 +58,13 @@ def test_each_problem_of_the_setting_is_an_error(dedicated, settings):
     assert "GRACE" in bad.msg
 
 
+def test_a_beat_that_is_too_slow_for_the_lease_is_an_error(dedicated, settings):
+    settings.RESQUE = {"CACHE": "jobs", "TESTING": "real", "LEASE": 5}
+    (message,) = messages()
+    assert message.id == "django_resque.E001"
+    assert "a third of RESQUE['LEASE'] = 5" in message.msg
+
+
 def test_an_unknown_key_does_not_hide_what_else_is_wrong(dedicated, settings):
     settings.RESQUE = {"CACHE": "job", "TESTING": "real", "QUEUES": "mail"}
     assert ids() == ["E001", "E002"]

@@ -8,6 +8,7 @@ import time
 import types
 import uuid
 from argparse import ArgumentParser
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -138,6 +139,49 @@ def test_a_status_is_kept_as_the_call_the_command_and_the_settings_say(
     assert clean_redis.exists(f"resque:job:{job.id}:status") == tracked
 
 
+# -- the limits --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("choices", "written"),
+    [
+        ({"timeout": 30}, {"timeout": 30}),
+        ({"timeout": 0.5}, {"timeout": 0.5}),
+        ({"timeout": 0}, {"timeout": 0}),
+        ({"timeout": timedelta(minutes=2)}, {"timeout": 120}),
+        ({"timeout": timedelta(0)}, {"timeout": 0}),
+        ({"on_crash": "fail"}, {"on_crash": "fail"}),
+        ({"on_crash": "requeue", "timeout": 1}, {"timeout": 1, "on_crash": "requeue"}),
+        ({"timeout": None, "on_crash": None}, {}),
+    ],
+)
+def test_limits_that_a_call_gives_stand_in_the_payload(
+    choices: dict[str, Any], written: dict[str, Any], clean_redis: redis.Redis
+):
+    job = using(**choices).enqueue("send_welcome", 42)
+    using(**choices).enqueue_many("send_welcome", [((42,), {})])
+    for payload in payloads(clean_redis):
+        assert {key: payload[key] for key in payload if key not in ("class", "args", "id", "queue_time")} == written
+    assert job.extra == written
+    assert Job.from_payload(job.payload(), "mail") == job
+
+
+def test_limits_of_the_settings_and_the_class_are_left_to_the_worker(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, clean_redis: redis.Redis
+):
+    monkeypatch.setattr(Command, "timeout", 5)
+    defaults = {"send_welcome": {"timeout": 3, "on_crash": "fail"}}
+    settings.RESQUE = {"TESTING": "real", "TIMEOUT": 60, "ON_CRASH": "fail", "COMMANDS": defaults}
+    assert enqueue("send_welcome", 42).extra == {}
+
+
+def test_a_command_may_have_options_named_like_the_limits(clean_redis: redis.Redis):
+    using(check=False, timeout=3).enqueue("tidy", timeout=5, on_crash="weep")
+    (payload,) = payloads(clean_redis, "default")
+    assert payload["args"] == [[{"timeout": 5, "on_crash": "weep"}]]
+    assert payload["timeout"] == 3
+
+
 # -- what is refused, before anything is sent --------------------------------------------------------------------------
 
 
@@ -213,7 +257,7 @@ def test_without_a_check_the_name_must_still_be_one_of_a_command(name: Any, clea
 def test_a_mistyped_choice_is_an_error_that_names_the_right_one():
     with pytest.raises(TypeError, match=r"no 'queu' \(did you mean 'queue'\?"):
         using(queu="mail")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="known are queue, track, on_commit, check"):
+    with pytest.raises(TypeError, match="known are queue, timeout, on_crash, track, on_commit, check"):
         using(zzz=1)  # type: ignore[arg-type]
 
 
@@ -221,6 +265,20 @@ def test_a_mistyped_choice_is_an_error_that_names_the_right_one():
 def test_a_choice_of_the_wrong_type_is_an_error(name: str):
     with pytest.raises(TypeError, match=f"{name} must be True or False, not 0"):
         using(**{name: 0})
+
+
+@pytest.mark.parametrize(
+    "timeout", [-1, 1e-9, 1e9, float("inf"), float("nan"), True, "30", timedelta(-1), timedelta(999)]
+)
+def test_a_timeout_that_no_timer_could_be_set_to_is_an_error(timeout: Any):
+    with pytest.raises(ValueError, match=r"timeout must be a number of seconds from 0\.001 .* 0 for no limit; not "):
+        using(timeout=timeout)
+
+
+@pytest.mark.parametrize("on_crash", ["retry", "", True, ["fail"]])
+def test_what_becomes_of_a_crashed_job_is_one_of_two(on_crash: Any):
+    with pytest.raises(ValueError, match="on_crash must be 'requeue' or 'fail', not "):
+        using(on_crash=on_crash)
 
 
 def test_choices_can_be_kept_and_used_again(clean_redis: redis.Redis):

@@ -60,6 +60,27 @@ def test_settings_win_over_what_the_class_says():
     assert (find("ordinary").queue, find("ordinary").track) == ("high", None)
 
 
+@override_settings(RESQUE={"COMMANDS": {"patient": {"timeout": 0, "on_crash": "fail"}, "ordinary": {"timeout": 5}}})
+def test_limits_are_those_of_the_settings_before_those_of_the_class():
+    assert (find("patient").timeout, find("patient").on_crash) == (0, "fail")
+    assert (find("ordinary").timeout, find("ordinary").on_crash) == (5, None)
+    with override_settings(RESQUE={}):
+        assert (find("patient").timeout, find("patient").on_crash) == (30, None)
+        assert (find("mailing").timeout, find("mailing").on_crash) == (None, None)
+
+
+def test_the_timeout_of_an_ordinary_command_is_not_ours():
+    with installed(command(lambda parser: None, timeout=10, on_crash="weep")):
+        assert (find("sample").timeout, find("sample").on_crash) == (None, None)
+
+
+@pytest.mark.parametrize("timeout", [-1, True, "5", float("nan"), 10**400, len])
+def test_a_limit_that_was_spoilt_after_its_check_is_left_alone(timeout: Any, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(find("mailing").cls, "timeout", timeout)
+    monkeypatch.setattr(find("mailing").cls, "on_crash", timeout)
+    assert (find("mailing").timeout, find("mailing").on_crash) == (None, None)
+
+
 def test_attributes_of_an_ordinary_command_that_mean_something_else_are_left_alone():
     def queue(self: BaseCommand) -> None: ...
 

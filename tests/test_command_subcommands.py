@@ -442,7 +442,8 @@ def test_set_up_and_tear_down_are_around_the_work(base: type[Around], fails: str
     ("name", "value"),
     [
         *[("queue", "no queue"), ("queue", len), ("queue", ""), ("track", "yes"), ("sensitive", "password")],
-        *[("sensitive", [1]), ("timeout", 0), ("timeout", True), ("timeout", "5"), ("max_attempts", 1.5)],
+        *[("timeout", float("inf")), ("timeout", 10**9), ("on_crash", "retry"), ("on_crash", True)],
+        *[("sensitive", [1]), ("timeout", -1), ("timeout", True), ("timeout", "5"), ("max_attempts", 1.5)],
     ],
 )
 def test_a_class_attribute_that_means_nothing_is_an_error(name: str, value: Any):
@@ -452,8 +453,9 @@ def test_a_class_attribute_that_means_nothing_is_an_error(name: str, value: Any)
 
 def test_class_attributes_may_be_what_their_docstrings_say():
     attributes = {"queue": "mail", "track": False, "sensitive": ("a",), "timeout": 1.5, "max_attempts": 3}
-    type("Command", (JobCommand,), attributes)
-    type("Command", (JobCommand,), {**attributes, "timeout": 30, "queue": None})
+    type("Command", (JobCommand,), {**attributes, "on_crash": "fail"})
+    type("Command", (JobCommand,), {**attributes, "timeout": 30, "queue": None, "on_crash": "requeue"})
+    type("Command", (JobCommand,), {"timeout": 0, "on_crash": None})
 
 
 def test_a_docstring_is_the_help_unless_there_is_one():

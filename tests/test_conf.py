@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import FrozenInstanceError, fields
 from pathlib import Path
 
@@ -76,15 +77,31 @@ GOOD = [
         {"clearsessions": {"queue": "low", "track": False}},
         {"clearsessions": {"queue": "low", "track": False}},
     ),
+    (
+        "COMMANDS",
+        {"clearsessions": {"timeout": 0, "on_crash": "fail"}},
+        {"clearsessions": {"timeout": 0, "on_crash": "fail"}},
+    ),
     ("CHECK", False, False),
     ("TRACK", False, False),
     ("STATUS_TTL", 1, 1),
+    ("TIMEOUT", None, None),
+    ("TIMEOUT", 0, 0),
+    ("TIMEOUT", 0.5, 0.5),
+    ("TIMEOUT", 31_536_000, 31_536_000),
+    ("ON_CRASH", "fail", "fail"),
+    ("LEASE", 15, 15),
+    ("LEASE", 60.5, 60.5),
+    ("BEAT", 0.1, 0.1),
+    ("BEAT", 10, 10),
     ("GRACE", 0, 0),
     ("GRACE", 2.5, 2.5),
     ("MAX_CRASHES", 1, 1),
     ("MAX_JOBS", 1, 1),
     ("MAX_RSS", None, None),
     ("MAX_RSS", 512, 512),
+    ("MAX_AGE", None, None),
+    ("MAX_AGE", 3600, 3600),
     ("FAILED_MAX", 100, 100),
     ("TESTING", "real", "real"),
 ]
@@ -119,15 +136,28 @@ BAD = [
     ("COMMANDS", [None], "cannot be the name of a command"),
     ("COMMANDS", {"clearsessions": None}, "must be a dict"),
     ("COMMANDS", {"clearsessions": {"queue": "a b"}}, "cannot be the name of a queue"),
-    ("COMMANDS", {"clearsessions": {"track": 1}}, "must be True or False"),
+    ("COMMANDS", {"clearsessions": {"track": 1}}, "the track of 'clearsessions' must be True or False"),
+    ("COMMANDS", {"clearsessions": {"timeout": -1}}, "the timeout of 'clearsessions' must be a number of seconds"),
+    ("COMMANDS", {"clearsessions": {"timeout": None}}, "0 for no limit"),
+    ("COMMANDS", {"clearsessions": {"on_crash": "retry"}}, "the on_crash of 'clearsessions' must be one of 'requeue'"),
     ("COMMANDS", {"clearsessions": {"que": "mail"}}, "did you mean 'queue'"),
-    ("COMMANDS", {"clearsessions": {"zzz": 1}}, "known are queue, track"),
+    ("COMMANDS", {"clearsessions": {"zzz": 1}}, "known are on_crash, queue, timeout, track"),
     ("CHECK", 1, "must be True or False"),
     ("TRACK", None, "must be True or False"),
     ("STATUS_TTL", 0, "an integer of at least 1"),
     ("STATUS_TTL", 3.5, "an integer of at least 1"),
     ("STATUS_TTL", True, "an integer of at least 1"),
     ("STATUS_TTL", "3600", "an integer of at least 1"),
+    *[
+        ("TIMEOUT", value, "a number of seconds from 0.001 to 31536000, or 0 for no limit")
+        for value in (-1, 1e-9, 31_536_001, float("inf"), float("nan"), True, "30")
+    ],
+    ("ON_CRASH", "retry", "one of 'requeue', 'fail'"),
+    ("ON_CRASH", None, "one of 'requeue', 'fail'"),
+    ("LEASE", 0.5, "a number of at least 1"),
+    ("LEASE", None, "a number of at least 1"),
+    ("BEAT", 0.05, "a number of at least 0.1"),
+    ("BEAT", "5", "a number of at least 0.1"),
     ("GRACE", -1, "a number of at least 0"),
     ("GRACE", float("nan"), "a number of at least 0"),
     ("GRACE", float("inf"), "a number of at least 0"),
@@ -136,6 +166,8 @@ BAD = [
     ("MAX_JOBS", 0, "an integer of at least 1"),
     ("MAX_RSS", 0, "an integer of at least 1"),
     ("MAX_RSS", "512 MB", "an integer of at least 1"),
+    ("MAX_AGE", 0, "a number of at least 1"),
+    ("MAX_AGE", "1 h", "a number of at least 1"),
     ("FAILED_MAX", 0, "an integer of at least 1"),
     ("TESTING", "eager", "one of 'outbox', 'real'"),
     ("TESTING", ["outbox"], "one of 'outbox', 'real'"),
@@ -153,6 +185,23 @@ def test_a_bad_value_is_told_with_its_key_and_stops_whoever_asks(settings, key: 
     assert str(raised.value) == problem
 
 
+@pytest.mark.parametrize("beats", [{"LEASE": 10}, {"BEAT": 11}, {"LEASE": 3, "BEAT": 1.1}])
+def test_a_worker_may_miss_a_beat_without_being_taken_for_dead(settings, beats: dict[str, float]):
+    settings.RESQUE = beats
+    (problem,) = problems()
+    assert re.fullmatch(r"RESQUE\['BEAT'\] = \S+ must be at most a third of RESQUE\['LEASE'\] = .*", problem)
+    with pytest.raises(ConfigurationError) as raised:
+        config()
+    assert str(raised.value) == problem
+
+
+@pytest.mark.parametrize(("lease", "beat"), [(1, 1 / 3), (1.2, 0.4), (30, 10), (3.3, 1.1)])
+def test_a_beat_may_be_a_third_of_the_lease(settings, lease: float, beat: float):
+    settings.RESQUE = {"LEASE": lease, "BEAT": beat}
+    assert list(problems()) == []
+    assert (config().lease, config().beat) == (lease, beat)
+
+
 def test_every_key_is_tried_with_good_and_with_bad_values():
     assert {key for key, _value, _read in GOOD} == set(_READERS) == {key for key, _value, _words in BAD}
 
@@ -163,8 +212,8 @@ def test_every_key_is_tried_with_good_and_with_bad_values():
         ("QUEUES", "did you mean 'QUEUE'?"),
         ("queue", "did you mean 'QUEUE'?"),
         ("max_job", "did you mean 'MAX_JOBS'?"),
-        ("XYZZY", "known are CACHE, CHECK,"),
-        (1, "known are CACHE, CHECK,"),
+        ("XYZZY", "known are BEAT, CACHE, CHECK,"),
+        (1, "known are BEAT, CACHE, CHECK,"),
     ],
 )
 def test_an_unknown_key_is_told_and_otherwise_ignored(settings, key: object, words: str):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
+from ..command import CommandInfo
 from .selection import Selection
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """``interval`` and ``grace`` are in seconds, ``max_rss`` in MB (None: no limit). ``burst`` ends the worker when
-    its queues are empty."""
+    """``interval``, ``grace`` and ``max_age`` are in seconds, ``max_rss`` in MB (None: no limit). ``burst`` ends the
+    worker when its queues are empty. ``quiet_jobs``: what commands write does not appear on its stderr. ``commands``
+    are those that may be jobs, by name, as they were at the start."""
 
     selection: Selection
     performers: int = 1
@@ -19,3 +22,6 @@ class Options:
     grace: float = 25.0
     max_jobs: int = 10_000
     max_rss: int | None = None
+    max_age: float | None = None
+    quiet_jobs: bool = False
+    commands: Mapping[str, CommandInfo] = field(default_factory=dict)

@@ -29,6 +29,7 @@ class Command(BaseCommand):
     help = (
         "Performs jobs from the queues named with -q, the first one first. TERM and Ctrl-C let running jobs finish,"
         " within the grace period; asked a second time it stops at once. QUIT waits without limit."
+        " USR1 ends the running jobs now, as failures. USR2 and TSTP pause: no further jobs are taken; CONT resumes."
     )
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -67,10 +68,19 @@ class Command(BaseCommand):
             help='replace a performer that has grown beyond this (default: RESQUE["MAX_RSS"], no limit)',
         )
         parser.add_argument(
+            "--max-age",
+            type=_seconds(1),
+            metavar="SECONDS",
+            help='replace a performer that is older than this (default: RESQUE["MAX_AGE"], no limit)',
+        )
+        parser.add_argument(
             "--grace",
             type=_seconds(0),
             metavar="SECONDS",
             help='time for running jobs to finish when told to stop (default: RESQUE["GRACE"], 25)',
+        )
+        parser.add_argument(
+            "--quiet-jobs", action="store_true", help="do not copy what commands write to the worker's own stderr"
         )
         parser.add_argument("--pidfile", type=Path, metavar="PATH", help="write the process id there while running")
 
@@ -90,7 +100,7 @@ def _worker_options(options: dict[str, Any]) -> Options:
     commands = job_commands()  # loads them: performers share the memory
     declared = {info.queue for info in commands.values() if info.queue}
     for info in commands.values():
-        if issubclass(info.cls, JobCommand) and (info.cls.timeout or info.cls.max_attempts):
+        if issubclass(info.cls, JobCommand) and info.cls.max_attempts:
             log.not_in_effect_yet(info.name)
     queues = options["queues"]
     if queues is None:
@@ -107,6 +117,9 @@ def _worker_options(options: dict[str, Any]) -> Options:
         grace=given("grace"),
         max_jobs=given("max_jobs"),
         max_rss=given("max_rss"),
+        max_age=given("max_age"),
+        quiet_jobs=options["quiet_jobs"],
+        commands=commands,
     )
 
 

@@ -16,7 +16,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .errors import InvalidPayload
-from .job import Job, dump_json, load_json
+from .job import MAX_READABLE, Job, digest, dump_json, json_members, load_json
+
+KEPT_OF_A_LARGE_PAYLOAD = 2048
+"""Bytes that a failure record keeps of a payload which is too large to be read."""
 
 _FORMATS = (
     "%Y/%m/%d %H:%M:%S %z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
@@ -91,8 +94,8 @@ def failure_record(
             "exception": printable(exception),
             "error": printable(error),
             "backtrace": [printable(line) for line in backtrace],
-            "worker": worker,
-            "queue": queue,
+            "worker": printable(worker),
+            "queue": printable(queue),
             **{key: printable(value) for key, value in (extra or {}).items()},
         }
     )
@@ -100,13 +103,43 @@ def failure_record(
 
 
 def payload_object(payload: bytes) -> bytes:
-    """``payload``, when it is a JSON object; else a stub object that holds its bytes in base64."""
+    """``payload``, when it is a JSON object; else a stub object that holds its bytes in base64.
+
+    Of a payload above `MAX_READABLE` the stub holds the size, the SHA-1 and the first bytes alone.
+    """
+    stub: dict[str, Any] = {"class": "", "args": []}
+    if len(payload) > MAX_READABLE:
+        stub |= {"bytes": len(payload), "sha1": digest(payload)}
+        return dump_json({**stub, "base64": _base64(payload[:KEPT_OF_A_LARGE_PAYLOAD])})
     try:
         if isinstance(load_json(payload), dict):
             return payload
     except InvalidPayload:
         pass
-    return dump_json({"class": "", "args": [], "base64": base64.b64encode(payload).decode()})
+    return dump_json({**stub, "base64": _base64(payload)})
+
+
+def shrunk(raw: bytes) -> bytes | None:
+    """A record without its traceback and output, the rest of it to the byte; None when it has neither.
+
+    ``backtrace`` stays, as an empty list: foreign pages fail without one.
+    """
+    try:
+        members = json_members(raw)
+    except InvalidPayload:
+        return None
+    kept = [(key, _shrunk_member(key, value)) for key, value in members if key != "output"]
+    if kept == members:
+        return None
+    return b"{%b}" % b",".join(json.dumps(key).encode() + b":" + value for key, value in kept)
+
+
+def _shrunk_member(key: str, value: bytes) -> bytes:
+    return b"[]" if key == "backtrace" and value != b"null" else value
+
+
+def _base64(raw: bytes) -> str:
+    return base64.b64encode(raw).decode()
 
 
 def parse_time(value: object) -> datetime | None:

@@ -6,6 +6,7 @@ The format is Resque's: ``{"class": …, "args": […], "id": …, "queue_time":
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -19,6 +20,8 @@ from .errors import InvalidPayload, InvalidQueue
 
 MAX_PAYLOAD = 512 * 1024
 """Largest payload that is enqueued, in bytes."""
+MAX_READABLE = 5_000_000
+"""Largest payload that is looked into, in bytes, whoever wrote it."""
 MAX_INTEGER = 2**53
 """Integers beyond ± this are rounded by JavaScript and Lua readers (IEEE 754 doubles)."""
 MAX_DEPTH = 32
@@ -184,6 +187,10 @@ def dump_json(value: Any, *, limit: int | None = None) -> bytes:
 
 def load_json(raw: bytes) -> Any:
     """Read JSON that anybody may have written. Raises `InvalidPayload` when it is not JSON, or ambiguous or extreme."""
+    if len(raw) > MAX_READABLE:
+        raise InvalidPayload(
+            f"The payload has {len(raw):,} bytes, more than {MAX_READABLE:,} are not read (SHA-1 {digest(raw)})"
+        )
     try:
         text = raw.decode()
         value = _DECODER.decode(text)
@@ -197,6 +204,64 @@ def load_json(raw: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         raise InvalidPayload(f"The payload is not valid JSON: {error}") from error
     return value
+
+
+def json_members(raw: bytes) -> list[tuple[str, bytes]]:
+    """The keys of a JSON object, each with its value's exact bytes; what is in the values may be ambiguous or extreme.
+
+    Raises `InvalidPayload` when ``raw`` is anything else.
+    """
+    try:
+        return _members(raw.decode())
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError is a ValueError
+        raise InvalidPayload(f"This is not a JSON object: {error}") from error
+
+
+def _members(text: str) -> list[tuple[str, bytes]]:
+    found: list[tuple[str, bytes]] = []
+    at = _expect("{", text, 0)
+    if text[at : at + 1] == "}":
+        _expect_end(text, _expect("}", text, at))
+        return found
+    while True:
+        key, at = _VALUE.raw_decode(text, at)
+        if not isinstance(key, str):
+            raise ValueError("a key is not a text")
+        start = _expect(":", text, _behind_space(text, at))
+        _value, at = _VALUE.raw_decode(text, start)
+        found.append((key, text[start:at].encode()))
+        at = _behind_space(text, at)
+        if text[at : at + 1] == "}":
+            _expect_end(text, _expect("}", text, at))
+            return found
+        at = _expect(",", text, at)
+
+
+_VALUE = json.JSONDecoder()
+_SPACE = re.compile(r"[ \t\n\r]*")
+
+
+def _behind_space(text: str, at: int) -> int:
+    found = _SPACE.match(text, at)
+    return found.end() if found else at
+
+
+def _expect(mark: str, text: str, at: int) -> int:
+    """Where the next thing begins behind ``mark``, which stands at ``at`` but for white space."""
+    at = _behind_space(text, at)
+    if not text.startswith(mark, at):
+        raise ValueError(f"{mark} expected at character {at}")
+    return _behind_space(text, at + 1)
+
+
+def _expect_end(text: str, at: int) -> None:
+    if at != len(text):
+        raise ValueError(f"more behind the object at character {at}")
+
+
+def digest(raw: bytes) -> str:
+    """The SHA-1 of ``raw``, by which a payload can be told from others without keeping it."""
+    return hashlib.sha1(raw, usedforsecurity=False).hexdigest()
 
 
 def _without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

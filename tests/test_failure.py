@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from django_resque.failure import Failure, failure_record, parse_time, payload_object
+from django_resque.failure import Failure, failure_record, parse_time, payload_object, shrunk
+from django_resque.job import MAX_READABLE
 
 NOW = datetime(2026, 11, 20, 13, 21, 45, tzinfo=UTC)
 PAYLOAD = b'{"class":"act","args":[[1, 2.50]],"id":"8d1f","queue_time":1.0}'
@@ -66,6 +68,56 @@ def test_what_is_no_object_is_replaced_by_a_stub_with_its_bytes(payload: bytes):
     assert json.loads(record)["payload"] == stub
     assert Failure.from_record(record).job is None
 
+
+@pytest.mark.parametrize("start", [b'{"class":"act"}', b"not json", b"\xff\x00"])
+def test_of_a_payload_too_large_to_be_read_its_size_hash_and_beginning_are_kept(start: bytes):
+    payload = start.ljust(MAX_READABLE + 1)
+    assert json.loads(payload_object(payload)) == {
+        "class": "",
+        "args": [],
+        "bytes": MAX_READABLE + 1,
+        "sha1": hashlib.sha1(payload).hexdigest(),
+        "base64": base64.b64encode(payload[:2048]).decode(),
+    }
+    record = failure_record(
+        payload=payload, queue="mail", worker="w", exception="InvalidPayload", error="large", now=NOW
+    )
+    failure = Failure.from_record(record)
+    assert (failure.job, failure.exception, failure.error, failure.queue) == (None, "InvalidPayload", "large", "mail")
+
+
+# -- shrinking ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_old_record_loses_its_traceback_and_its_output():
+    assert shrunk(RECORD) == RECORD.replace(b'["first","second"]', b"[]").replace(b',"output":"the end"', b"")
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (
+            b'{"exception":"E", "backtrace":["a", "b"], "retried_at":"2026/11/20", "payload":{"args":[1.50,NaN]}}',
+            b'{"exception":"E","backtrace":[],"retried_at":"2026/11/20","payload":{"args":[1.50,NaN]}}',
+        ),
+        (b'{"backtrace":"a\\nb"}', b'{"backtrace":[]}'),
+        (b'{"output":"a","payload":{"output":"b"}}', b'{"payload":{"output":"b"}}'),
+        (b'{"\\ud800":1,"output":2}', b'{"\\ud800":1}'),
+    ],
+)
+def test_a_record_of_another_program_keeps_everything_else(raw: bytes, expected: bytes):
+    assert shrunk(raw) == expected
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"not json", b"[]", b"{}", b'{"backtrace":[]}', b'{"backtrace":null, "error":"a"}', b'{"a":["backtrace"]}'],
+)
+def test_a_record_that_has_nothing_to_lose_is_not_replaced(raw: bytes):
+    assert shrunk(raw) is None
+
+
+# -- anything ----------------------------------------------------------------------------------------------------------
 
 ANY_TEXT = st.text(st.characters())  # halves of surrogate pairs too
 

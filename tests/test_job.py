@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable
@@ -12,7 +13,17 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from django_resque.errors import InvalidPayload, InvalidQueue
-from django_resque.job import MAX_DEPTH, MAX_INTEGER, MAX_NODES, MAX_PAYLOAD, Job, check_queue, load_json
+from django_resque.job import (
+    MAX_DEPTH,
+    MAX_INTEGER,
+    MAX_NODES,
+    MAX_PAYLOAD,
+    MAX_READABLE,
+    Job,
+    check_queue,
+    json_members,
+    load_json,
+)
 
 
 def read(args: str, **others: object) -> Job:
@@ -155,6 +166,59 @@ def test_what_is_no_payload_is_refused_with_a_reason(raw: bytes, message: str):
 def test_hostile_megabytes_are_refused_quickly(piece: bytes):
     with pytest.raises(InvalidPayload):
         Job.from_payload(b'{"class":"act","args":[' + piece * (2_000_000 // len(piece)), "mail")
+
+
+def test_five_megabytes_are_the_most_that_is_read():
+    raw = b'{"class":"act"}'
+    assert Job.from_payload(raw.ljust(MAX_READABLE), "mail").command == "act"
+    large = raw.ljust(MAX_READABLE + 1)
+    sha1 = hashlib.sha1(large).hexdigest()
+    with pytest.raises(InvalidPayload, match=f"5,000,001 bytes, .*5,000,000.* {sha1}"):
+        Job.from_payload(large, "mail")
+
+
+@pytest.mark.parametrize(
+    ("raw", "members"),
+    [
+        ("{}", []),
+        (' {\n"a" :\t[ 1.50 ] , "b":{"c":NaN}\r}  ', [("a", "[ 1.50 ]"), ("b", '{"c":NaN}')]),
+        ('{"\\u00e9":"é","a":1,"a":2}', [("é", '"é"'), ("a", "1"), ("a", "2")]),
+    ],
+)
+def test_the_members_of_an_object_keep_their_bytes(raw: str, members: list[tuple[str, str]]):
+    assert json_members(raw.encode()) == [(key, value.encode()) for key, value in members]
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"1",
+        b"[]",
+        b"{",
+        b'{"a"',
+        b'{"a":',
+        b'{"a":1',
+        b'{"a":1,',
+        b'{"a":1,}',
+        b"{,}",
+        b'{"a" 1}',
+        b'{"a":1 "b":2}',
+        b"{1:2}",
+        b"{} {}",
+        b'{"a":1}}',
+        b"{'a':1}",
+        b'{"a":01}',
+        b'{"\xff":1}',
+        b'\xef\xbb\xbf{"a":1}',
+        b'{"a":%b' % (b"[" * 100000),
+        b'{"a":%b}' % (b"9" * 5000),
+    ],
+    ids=lambda raw: repr(raw)[:20],
+)
+def test_what_is_no_object_has_no_members(raw: bytes):
+    with pytest.raises(InvalidPayload, match="not a JSON object"):
+        json_members(raw)
 
 
 PIECES = ["{", "}", "[", "]", ",", ":", '"', "\\", "\\ud800", '"class"', '"act"', '"args"', '"id"', '"queue_time"', "1"]

@@ -13,9 +13,13 @@ from redis import Redis
 
 from ..errors import InvalidPayload
 from ..failure import parse_time
-from ..job import Job
+from ..job import MAX_READABLE, Job
 from .keys import Keys
 from .reading import reading
+from .request import Request
+
+STALE_AFTER = 300
+"""Seconds without a heartbeat after which Ruby's workers prune one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,20 @@ class Worker:
     run_at: datetime | None
 
 
+@dataclass(frozen=True, slots=True)
+class StaleWorker:
+    """A worker of another program whose last heartbeat is long ago.
+
+    ``heartbeat`` and ``current`` (its job; None when it had none) are the exact bytes that say so.
+    """
+
+    id: str
+    heartbeat: bytes
+    current: bytes | None
+
+
 class Workers:
-    """Reading the set of workers."""
+    """The set of workers: reading it, and pruning those of other programs."""
 
     def __init__(self, client: Redis, keys: Keys) -> None:
         self._client = client
@@ -64,6 +80,62 @@ class Workers:
             _worker(worker_id, current, started, heartbeat)
             for worker_id, current, started, heartbeat in zip(ids, rest[::2], rest[1::2], heartbeats, strict=True)
         ]
+
+    def stale_foreign(self, limit: int = 100) -> Request[list[StaleWorker]]:
+        """Up to ``limit`` workers of other programs without a heartbeat for `STALE_AFTER` seconds of Redis' clock.
+
+        Those that never had a heartbeat, or one that is no time, are left alone, as Ruby leaves them: they are other
+        programs' workers. There are none while a Ruby worker prunes.
+        """
+        keys = self._keys
+        return Request(
+            "stale",
+            [keys.workers, keys.heartbeats, keys.pruning],
+            [keys.prefix, STALE_AFTER, limit, MAX_READABLE],
+            _stale,
+        )
+
+    def prune(self, worker: StaleWorker, record: bytes | None) -> Request[bool]:
+        """Take ``worker`` off the boards, and put the failure ``record`` of its job into the failed list.
+
+        False, and nothing is done, when it has given a sign of life since, or another program is pruning it.
+
+        The job is counted as processed and as failed. Ruby counts neither when it prunes; but every job that was pushed
+        ends once in the counters here, and this is the end of that job.
+        """
+        keys = self._keys
+        return Request(
+            "prune",
+            [
+                keys.none,
+                keys.workers,
+                keys.heartbeats,
+                keys.failed,
+                keys.stat("processed"),
+                keys.stat("failed"),
+                keys.pruning,
+            ],
+            [
+                keys.prefix,
+                worker.id,
+                worker.heartbeat,
+                "" if worker.current is None else "working",
+                worker.current or b"",
+                record or b"",
+            ],
+            bool,
+        )
+
+
+def _stale(reply: list[bytes]) -> list[StaleWorker]:
+    found = []
+    for at in range(0, len(reply), 4):
+        raw, heartbeat, working, current = reply[at : at + 4]
+        try:
+            found.append(StaleWorker(raw.decode(), heartbeat, current if working else None))
+        except UnicodeDecodeError:  # no worker's name; nobody would know what is taken away
+            continue
+    return found
 
 
 def _worker(worker_id: str, current: bytes | None, started: bytes | None, heartbeat: bytes | None) -> Worker:

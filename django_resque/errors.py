@@ -90,3 +90,15 @@ class CommandExited(JobFailed):
 
 class PoisonJob(JobFailed):
     """The process performing the job died again and again, so the job is not tried any more."""
+
+
+class JobTimeout(JobFailed):
+    """The job took longer than its ``timeout``. Raised inside the command; ten seconds later its process is killed."""
+
+
+class JobEnded(JobFailed):
+    """Somebody has ended the running job: a person, or USR1 to its worker."""
+
+
+class DirtyExit(JobFailed):
+    """The process performing a job with ``on_crash="fail"`` died before it could report."""

@@ -12,6 +12,7 @@ import logging
 import re
 import select
 import sys
+import time
 import traceback
 from contextlib import suppress
 from typing import Any, TextIO
@@ -29,7 +30,13 @@ _LONGEST_MESSAGE = 2_000
 
 def clean(text: str) -> str:
     """``text`` with control characters and marks that turn the direction of writing escaped, on one line."""
+    if _is_clean(text):
+        return text
     return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _is_clean(text: str) -> bool:
+    return text.isascii() and text.isprintable()
 
 
 def clean_line(text: str) -> str:
@@ -82,14 +89,26 @@ class _DefaultHandler(logging.StreamHandler[TextIO]):
 class _CleanFormatter(logging.Formatter):
     """Escapes what a terminal would obey, in tracebacks too."""
 
+    _second, _time = 0, ""
+
     def format(self, record: logging.LogRecord) -> str:
-        return "\n".join(map(clean_line, super().format(record).split("\n")))
+        text = super().format(record)
+        return text if _is_clean(text) else "\n".join(map(clean_line, text.split("\n")))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  its base's name
+        second = int(record.created)
+        if second != self._second:
+            self._second, self._time = second, time.strftime(self.default_time_format, self.converter(second))
+        return f"{self._time},{record.msecs:03.0f}"
 
 
-def _record(level: int, message: str, *args: object, **about: Any) -> None:
+def _record(level: int, message: str, *args: object, extra: Any = None, exc_info: Any = None) -> None:
     """Log, whatever a handler of the project's own does: no job's end and no worker's life depends on it."""
     try:
-        logger.log(level, message, *args, **about)
+        if exc_info is not None:
+            logger.log(level, message, *args, extra=extra, exc_info=exc_info)
+        elif logger.isEnabledFor(level):  # the same, without a search for the caller, which is this line
+            logger.handle(logger.makeRecord(logger.name, level, __file__, 0, message, args, None, "_record", extra))
     except Exception:  # a handler may raise anything
         with suppress(Exception):  # and so may the stream that is left to say so
             traceback.print_exc()
@@ -99,11 +118,13 @@ def _record(level: int, message: str, *args: object, **about: Any) -> None:
 
 
 def job_started(job: Job) -> None:
-    _record(logging.DEBUG, "started %s", _Named(job), extra=_about(job))
+    if logger.isEnabledFor(logging.DEBUG):
+        _record(logging.DEBUG, "started %s", _Named(job), extra=_about(job))
 
 
 def job_done(job: Job, duration: float) -> None:
-    _record(logging.INFO, "done %s in %.3f s", _Named(job), duration, extra=_about(job, duration))
+    if logger.isEnabledFor(logging.INFO):
+        _record(logging.INFO, "done %s in %.3f s", _Named(job), duration, extra=_about(job, duration))
 
 
 def job_failed(job: Job, error: BaseException, duration: float) -> None:
@@ -126,8 +147,32 @@ def job_poisoned(job: Job, how: str, crashes: int) -> None:
     _record(logging.ERROR, "failed %s: %s at each of %d attempts", _Named(job), how, crashes, extra=_about(job))
 
 
+def descendants_ended(job: Job, count: int) -> None:
+    _record(
+        logging.WARNING, "%s has left %d process(es) running, which were killed", _Named(job), count, extra=_about(job)
+    )
+
+
 def job_given_back(job: Job) -> None:
     _record(logging.INFO, "requeued %s: the worker stops", _Named(job), extra=_about(job))
+
+
+def job_crashed_for_good(job: Job, how: str) -> None:
+    _record(logging.ERROR, "failed %s: its performer %s, and on_crash is 'fail'", _Named(job), how, extra=_about(job))
+
+
+def job_ended(job: Job, reason: str) -> None:
+    _record(logging.ERROR, "failed %s: ended by %s", _Named(job), reason, extra=_about(job))
+
+
+def job_killed_after_timeout(job: Job, timeout: float) -> None:
+    _record(logging.ERROR, "failed %s: killed after its timeout of %g s", _Named(job), timeout, extra=_about(job))
+
+
+def job_inherited(job: Job, worker: str, act: str) -> None:
+    words = {"requeue": "requeued", "fail": "failed", "drop": "dropped (its failure is recorded)"}
+    level = logging.ERROR if act == "fail" else logging.WARNING
+    _record(level, "%s %s: worker %s is dead", words[act], _Named(job), clean(worker), extra=_about(job))
 
 
 def push_failed(job: Job, payload: bytes, error: BaseException) -> None:
@@ -210,8 +255,30 @@ def performer_died(how: str) -> None:
     _record(logging.WARNING, "a performer died between two jobs: %s", how)
 
 
-def grace_ended(running: int) -> None:
-    _record(logging.WARNING, "the grace period is over: ending %d running job(s) and requeueing them", running)
+def grace_ended(job: Job) -> None:
+    _record(logging.WARNING, "the grace period is over: ending %s", _Named(job), extra=_about(job))
+
+
+def foreign_worker_pruned(worker: str) -> None:
+    _record(logging.WARNING, "worker %s has not been heard of for too long and is off the boards", clean(worker))
+
+
+def worker_paused(reason: str) -> None:
+    _record(logging.INFO, "%s: paused; CONT resumes", reason)
+
+
+def worker_resumed(reason: str) -> None:
+    _record(logging.INFO, "%s: resumed", reason)
+
+
+def worker_declared_dead(name: str, proved: bool, jobs: int) -> None:
+    _record(
+        logging.WARNING,
+        "worker %s is dead (%s); it held %d job(s)",
+        clean(name),
+        "its process has ended" if proved else "its lease has ended",
+        jobs,
+    )
 
 
 def signal_ignored(name: str) -> None:
@@ -223,9 +290,7 @@ def command_not_loaded(name: str, app: str, error: BaseException) -> None:
 
 
 def not_in_effect_yet(name: str) -> None:
-    _record(
-        logging.WARNING, "the command %s declares timeout or max_attempts, which take effect in a later release", name
-    )
+    _record(logging.WARNING, "the command %s declares max_attempts, which takes effect in a later release", name)
 
 
 def threads_at_fork(names: list[str]) -> None:

@@ -2,30 +2,41 @@
 
 from __future__ import annotations
 
+import _signal  # type: ignore[import-not-found]  # what `signal` calls; making enumerations of all that takes longer
 import contextvars
 import os
 import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from types import FrameType
 
 from django.core.cache import close_caches
-from django.db import close_old_connections, reset_queries
+from django.db import connections
 
-from .command import bind
-from .errors import CommandExited
+from .command import Bound, bind
+from .errors import CommandExited, JobTimeout
 from .job import Job
+
+_LOOK_AGAIN = 0.1
+"""Seconds after which connections are looked at before a job, and not only after the one before."""
+_LONGEST = 1e8
+"""Seconds that a timer can be set to on every system; three years."""
 
 
 @dataclass(frozen=True, slots=True)
 class CurrentJob:
-    """The job that is being performed. ``attempt`` counts from 1."""
+    """The job that is being performed.
+
+    ``attempt`` counts from 1. ``redelivered``: it may have been begun before, by a process that died or had to stop.
+    """
 
     id: str
     command: str
     queue: str
     attempt: int
+    redelivered: bool = False
 
 
 _current: contextvars.ContextVar[CurrentJob | None] = contextvars.ContextVar("django_resque_current_job", default=None)
@@ -36,48 +47,102 @@ def current_job() -> CurrentJob | None:
     return _current.get()
 
 
-def perform(job: Job) -> None:
-    """Run the command of ``job`` to its end.
+def perform(job: Job, *, redelivered: bool = False, alarm: Alarm | None = None) -> None:
+    """Run the command of ``job`` to its end, or until ``alarm`` rings.
 
-    Raises what the command raises, `CommandExited` when it left with an exit status other than 0, and an `InvalidJob`
-    when it does not exist, may not be a job, or does not take these arguments.
+    Raises what the command raises, `CommandExited` when it left with an exit status other than 0, `JobTimeout` when the
+    alarm rang, and an `InvalidJob` when it does not exist, may not be a job, or does not take these arguments.
     """
-    contextvars.copy_context().run(_perform, job)
+    contextvars.copy_context().run(_perform, job, redelivered, alarm)
 
 
-def _perform(job: Job) -> None:
-    _current.set(CurrentJob(job.id, job.command, job.queue, attempt=1))
-    with like_a_request():
+def _perform(job: Job, redelivered: bool, alarm: Alarm | None) -> None:
+    _current.set(CurrentJob(job.id, job.command, job.queue, 1, redelivered))
+    # Connections to databases and caches are treated as Django does around a request.
+    if time.monotonic() - _looked_at > _LOOK_AGAIN:
+        _look_at_connections()
+    try:
         bound = bind(job.command, job.args, job.options)
-        with _only_here():
-            try:
-                bound.command.execute(*bound.args, **bound.options)
-            except SystemExit as left:
-                if left.code not in (None, 0):
-                    raise CommandExited(left.code) from left
+        if alarm is None:
+            _execute(bound)
+        else:
+            alarm.watch(lambda: _execute(bound))
+    finally:
+        _look_at_connections()
+        close_caches()
 
 
-@contextmanager
-def _only_here() -> Iterator[None]:
-    """End the child of a command that forks and comes back twice, before it closes connections that it shares."""
+def _execute(bound: Bound) -> None:
     pid = os.getpid()
     try:
-        yield
+        bound.command.execute(*bound.args, **bound.options)
+    except SystemExit as left:
+        if left.code not in (None, 0):
+            raise CommandExited(left.code) from left
     finally:
         if os.getpid() != pid:
-            os._exit(1)
+            os._exit(1)  # the child of a command that forks and comes back twice shares connections, and our sockets
 
 
-@contextmanager
-def like_a_request() -> Iterator[None]:
-    """Treat connections to databases and caches as Django does around a request."""
-    reset_queries()
-    close_old_connections()
-    try:
-        yield
-    finally:
-        close_old_connections()
+_looked_at = float("-inf")
+
+
+def _look_at_connections() -> None:
+    """Close connections to databases that are broken or old, and forget their queries."""
+    global _looked_at
+    for connection in connections.all(initialized_only=True):
+        connection.queries_log.clear()
+        connection.close_if_unusable_or_obsolete()
+    _looked_at = time.monotonic()
+
+
+def drop_connections() -> None:
+    """Close all connections to databases and caches, whatever a command that was cut off has left them in."""
+    for connection in connections.all(initialized_only=True):
+        for close in ("close", "close_pool"):
+            with suppress(Exception):  # a driver may raise anything; what it cannot close ends with the process
+                getattr(connection, close, _nothing)()
+    with suppress(Exception):
         close_caches()
+
+
+def _nothing() -> None:
+    pass
+
+
+class Alarm:
+    """Raises `JobTimeout` inside a call that takes longer than ``seconds``. For the main thread.
+
+    It is the timer of SIGALRM: a command that sets that itself may silence it. ``rang``: the time was over, whatever
+    became of the exception.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self.rang = False
+        self._seconds = min(seconds, _LONGEST)
+        self._error = JobTimeout(f"The job took longer than its timeout of {seconds:g} s")
+        self._armed = False
+
+    def watch(self, call: Callable[[], None]) -> None:
+        """Make the call. Raises what it raises, and `JobTimeout` when it was late and has said nothing of it."""
+        before = signal.signal(signal.SIGALRM, self._ring)
+        try:
+            try:
+                self._armed = True
+                signal.setitimer(signal.ITIMER_REAL, self._seconds)
+                call()
+            finally:
+                self._armed = False
+        finally:  # from here on it does not ring any more
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            signal.signal(signal.SIGALRM, signal.SIG_DFL if before is None else before)
+        if self.rang:
+            raise self._error
+
+    def _ring(self, number: int, frame: FrameType | None) -> None:
+        if self._armed:
+            self._armed, self.rang = False, True
+            raise self._error
 
 
 _WATCHED_SIGNALS = (
@@ -98,6 +163,7 @@ _WATCHED_SIGNALS = (
 _ENVIRON = getattr(os.environ, "_data", os.environ)
 """The environment without the decoding that a look through ``os.environ`` costs, where that has it."""
 _TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
+_ATTEMPTS = 100
 
 
 class Surroundings:
@@ -108,19 +174,28 @@ class Surroundings:
         self._folder = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
         self._umask = os.umask(0)
         os.umask(self._umask)
-        self._signals = {number: signal.getsignal(number) for number in _WATCHED_SIGNALS}
+        self._signals = [(number, _signal.getsignal(number)) for number in _WATCHED_SIGNALS]
         self._blocked = signal.pthread_sigmask(signal.SIG_BLOCK, ())
         self._environ = os.environ.copy()
         self._raw_environ = dict(_ENVIRON)
 
+    def restore_signals(self) -> None:
+        """Undo what the last command has done with signals and timers. None of its handlers is called any more then."""
+        for _attempt in range(_ATTEMPTS):
+            try:
+                for timer in _TIMERS:  # before the handlers: it may go off
+                    signal.setitimer(timer, 0)
+                for number, action in self._signals:
+                    if _signal.getsignal(number) is not action:
+                        signal.signal(number, action)
+                _signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+                return
+            except BaseException as error:  # one of its handlers was called, which concerns nobody any more
+                raised = error
+        raise raised
+
     def restore(self) -> None:
-        """Undo what the last command has changed. Raises `OSError` when that cannot be done."""
-        for timer in _TIMERS:  # before the handlers: it may go off
-            signal.setitimer(timer, 0)
-        for number, action in self._signals.items():
-            if signal.getsignal(number) is not action:
-                signal.signal(number, action)
-        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+        """Undo what else it has changed. Raises `OSError` when that cannot be done."""
         os.fchdir(self._folder)
         os.umask(self._umask)
         if self._raw_environ != _ENVIRON:

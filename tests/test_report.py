@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 
 import pytest
+from hypothesis import example, given
+from hypothesis.strategies import binary, lists, sampled_from
 
 from django_resque.errors import CommandExited
 from django_resque.worker.report import Report
+
+lines = lists(sampled_from([b"", b"1.1", b"0", b"1", b"inf", b"1e9", b'["ValueError", "", ["a"], ""]', b"{}"])).map(
+    b"\n".join
+)
 
 
 def report_of(error: BaseException) -> Report:
@@ -20,9 +25,31 @@ def report_of(error: BaseException) -> Report:
 
 
 def test_a_report_arrives_as_it_was_sent():
-    report = Report("1.1", "ValueError", "é\u2028", ["a", "b"], "3", True)
+    report = Report("1.1", "ValueError", "é\u2028\n", ["a", "b"], "3", True, 1.5, 7)
     assert Report.load(report.dump()) == report
-    assert Report.load(Report("1.2").dump()) == Report("1.2", backtrace=[])
+    assert Report.load(Report("1.2").dump()) == Report("1.2")
+    assert Report.load(Report("1.2", leaving=True, duration=0.25).dump()) == Report("1.2", leaving=True, duration=0.25)
+
+
+def test_the_report_of_a_job_that_is_done_is_a_few_bytes():
+    assert len(Report("10000.99", duration=12.25).dump()) < 30
+
+
+@given(binary(max_size=100) | lines)
+@example(b"not what you think")
+@example(b"1.1\nnan\n0\n0\n")
+@example(b"1.1\n-1\n0\n0\n")
+@example(b"1.1\n1\n2\n0\n")
+@example(b"1.1\n1\n0\n0\n[]")
+@example(b'1.1\n1\n0\n0\n["", "", [], ""]')
+@example(b'1.1\n1\n0\n0\n["ValueError", "", [1], ""]')
+@example(b"1.1\n1\n0\n0\n" + b"[" * 100_000)
+def test_what_is_no_report_is_a_value_error_and_nothing_else(packet: bytes):
+    try:
+        report = Report.load(packet)
+    except ValueError:
+        return
+    assert Report.load(report.dump()).token == report.token
 
 
 def test_a_failure_is_reported_with_class_message_and_traceback():
@@ -136,4 +163,4 @@ def test_a_command_that_calls_itself_forever_is_reported():
 
     with pytest.raises(RecursionError) as raised:
         again()
-    assert json.loads(Report.of_failure("1.1", raised.value, leaving=False).dump())["exception"] == "RecursionError"
+    assert Report.load(Report.of_failure("1.1", raised.value, leaving=False).dump()).exception == "RecursionError"

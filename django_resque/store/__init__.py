@@ -15,23 +15,33 @@ from .bell import Bell
 from .connection import make_client, make_pool
 from .failures import Failures
 from .keys import Keys
+from .line import Line
 from .overview import Overview, read_overview
 from .producers import Outgoing, Producers
 from .queues import Queues
 from .reading import reading
-from .reservations import Answer, Entry, Reservations, Reserved, Turn
+from .request import Request
+from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
 from .stats import Counters, Stats
-from .workers import Worker, Workers
+from .workers import StaleWorker, Worker, Workers
 
 __all__ = [
     "Answer",
     "Bell",
+    "Bequest",
+    "Burial",
     "Counters",
     "Entry",
+    "Line",
+    "Look",
     "Outgoing",
     "Overview",
+    "Process",
+    "Remains",
+    "Request",
     "Reservations",
     "Reserved",
+    "StaleWorker",
     "Store",
     "Turn",
     "Worker",
@@ -64,7 +74,7 @@ class Store:
 
     @functools.cached_property
     def failures(self) -> Failures:
-        return Failures(self.client, self.keys)
+        return Failures(self.client, self.keys, self.config.failed_max)
 
     @functools.cached_property
     def workers(self) -> Workers:
@@ -78,9 +88,13 @@ class Store:
         """What a board shows first, in four round trips."""
         return read_overview(self.client, self.keys, self.queues, self.workers)
 
-    def reservations(self, process: str) -> Reservations:
-        """The turns of the worker process of this name."""
-        return Reservations(self.pool, self.keys, self.config, process)
+    def reservations(self, process: str, identity: str) -> Reservations:
+        """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""
+        return Reservations(self.keys, self.config, process, identity)
+
+    def line(self, **limits: float) -> Line:
+        """A connection of its own for requests, not connected yet. ``limits`` are those of `Line`."""
+        return Line(self.pool, **limits)
 
     def bell(self) -> Bell:
         """A subscription to the bell, not connected yet."""

@@ -16,15 +16,19 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.module_loading import import_string
 from django_redis.cache import RedisCache
+from django_redis.client import SentinelClient
 from django_redis.pool import get_connection_factory
 from redis import ConnectionPool, Redis
 from redis.backoff import NoBackoff
 from redis.connection import UnixDomainSocketConnection
 from redis.retry import Retry
+from redis.sentinel import SentinelConnectionPool
 
 from ..conf import Config
 from ..errors import ConfigurationError
 from . import embedded
+from .sentinel import TIMEOUT as SENTINEL_TIMEOUT
+from .sentinel import make_ours
 
 CONNECT_TIMEOUT = 1.0
 """Seconds for a connection to be made."""
@@ -81,11 +85,22 @@ def _pool_of_alias(alias: str) -> ConnectionPool:
     options = dict(params.get("OPTIONS", {}))
     for option in ("SOCKET_TIMEOUT", "SOCKET_CONNECT_TIMEOUT"):
         options.pop(option, None)
+    options["SENTINEL_KWARGS"] = {**(options.get("SENTINEL_KWARGS") or {}), **_ours_for_sentinels()}
     options["CONNECTION_POOL_KWARGS"] = {**options.get("CONNECTION_POOL_KWARGS", {}), **_ours()}
     try:
         factory = get_connection_factory(options=options)
+    except (TypeError, ValueError, ImportError, ImproperlyConfigured) as error:
+        raise ConfigurationError(f"CACHES[{alias!r}] cannot be used: {error}") from error
+    try:
         pool: ConnectionPool = factory.get_connection_pool(factory.make_connection_params(_without_ours(primary)))
         pool.connection_kwargs.update(_ours())  # a factory of the project's own may have chosen otherwise
+        if isinstance(pool, SentinelConnectionPool):
+            make_ours(pool)
+        elif _is_for_sentinels(options):
+            raise ImproperlyConfigured(
+                "its CLIENT_CLASS is for Sentinels, and no pool of connections that asks them is made (OPTIONS may name"
+                ' one: "CONNECTION_FACTORY": "django_redis.pool.SentinelConnectionFactory")'
+            )
         pool.connection_class(**pool.connection_kwargs)  # connects to nothing; refuses options that it does not know
     except ValueError:
         # What urllib says holds a part of the password, when that holds a "/" or a "#".
@@ -96,6 +111,12 @@ def _pool_of_alias(alias: str) -> ConnectionPool:
     except (TypeError, ImportError, ImproperlyConfigured) as error:
         raise ConfigurationError(f"CACHES[{alias!r}] cannot be used: {error}") from error
     return pool
+
+
+def _is_for_sentinels(options: dict[str, Any]) -> bool:
+    named = options.get("CLIENT_CLASS", "")
+    found = import_string(named) if isinstance(named, str) and named else named
+    return isinstance(found, type) and issubclass(found, SentinelClient)
 
 
 def _without_ours(address: str) -> str:
@@ -116,6 +137,12 @@ def _ours() -> dict[str, Any]:
         "decode_responses": False,
         "protocol": 2,
     }
+
+
+def _ours_for_sentinels() -> dict[str, Any]:
+    ours = {**_ours(), "socket_timeout": SENTINEL_TIMEOUT, "socket_connect_timeout": SENTINEL_TIMEOUT}
+    del ours["retry_on_timeout"]  # a `Redis` warns of it
+    return ours
 
 
 def make_client(pool: ConnectionPool) -> Redis:

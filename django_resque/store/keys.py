@@ -45,6 +45,11 @@ class Keys:
         return f"{self.prefix}stat:{name}"
 
     @property
+    def pruning(self) -> str:
+        """STRING: the Ruby worker that prunes at the moment."""
+        return f"{self.prefix}pruning_dead_workers_in_progress"
+
+    @property
     def failed(self) -> str:
         return f"{self.prefix}failed"
 
@@ -55,7 +60,8 @@ class Keys:
 
     @property
     def processes(self) -> str:
-        """SET of the names of registered worker processes."""
+        """ZSET: the registered worker processes, each its name and what its machine tells it by; scored by the end of
+        its lease."""
         return f"{self.prefix}django:processes"
 
     def process(self, name: str) -> str:
@@ -63,7 +69,8 @@ class Keys:
         return f"{self.prefix}django:process:{name}"
 
     def reservations(self, name: str) -> str:
-        """HASH token → queue, line feed, payload: the only copy of the jobs a worker process holds."""
+        """HASH token → queue, line feed, payload: the only copy of the jobs a worker process holds. Behind the queue,
+        after a tab, stands the worker that has begun it, where it must not begin twice."""
         return f"{self.prefix}django:reservations:{name}"
 
     def producer(self, name: str) -> str:
@@ -77,8 +84,13 @@ class Keys:
 
     @property
     def crashes(self) -> str:
-        """HASH SHA-1 of a payload → how often its performer died. It expires 72 hours after the last crash."""
+        """HASH SHA-1 of a payload → how often its performer died; 0 when it may have been begun. It expires 72 hours
+        after the last crash of any job."""
         return f"{self.prefix}django:crashes"
+
+    def output(self, status_id: str) -> str:
+        """STRING: the end of what a job wrote."""
+        return f"{self.prefix}django:output:{status_id}"
 
     @property
     def none(self) -> str:

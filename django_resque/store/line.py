@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import ssl
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
 
 from redis import ConnectionPool
 from redis.exceptions import (
@@ -20,12 +22,18 @@ from redis.exceptions import (
 )
 
 from ..errors import StoreError, StoreUnavailable
-from .scripts import Script
+from .request import Request
+from .scripts import Script, script
+
+T = TypeVar("T")
 
 _NOT_NOW = ("MASTERDOWN", "NOREPLICAS", "MISCONF", "LOADING", "CLUSTERDOWN", "UNKILLABLE", "BUSY", "READONLY")
 """Error replies of a server that is there but cannot serve at the moment."""
 _NOT_NOW_BY_CLASS = (BusyLoadingError, ClusterDownError, ReadOnlyError, TryAgainError)
 """Those for which redis-py has classes, and takes the word away."""
+_REST_OF_A_REPLY = 0.01
+"""Seconds that `Line.receive` waits for the rest of a reply whose beginning is there."""
+_WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 
 
 class OutOfMemory(StoreError):
@@ -35,12 +43,22 @@ class OutOfMemory(StoreError):
 class Line:
     """A connection of its own, outside of the pool whose settings it shares.
 
+    `ask` waits for the reply. A loop that must not wait uses `send`, watches `fileno` (for writing as well while
+    `sending`), and calls `receive` when it is ready; only connecting waits, up to the limits. One request at a time.
     Not thread-safe: whoever holds it uses it alone. After any failure the next call connects anew.
     """
 
     def __init__(self, pool: ConnectionPool, **limits: float) -> None:
         """``limits`` are other ``socket_timeout`` and ``socket_connect_timeout`` than the pool's, in seconds."""
         self._connection = pool.connection_class(**{**pool.connection_kwargs, **limits})
+        self._request: Request[Any] | None = None
+        self._unsent = b""
+
+    # -- waiting for the reply -----------------------------------------------------------------------------------------
+
+    def ask(self, request: Request[T]) -> T:
+        """Send and wait for the reply. Raises as `run`."""
+        return request.read(self.run(script(request.script), request.keys, request.args))
 
     def run(self, script: Script, keys: Sequence[str], args: Sequence[str | bytes | int | float]) -> Any:
         """Run a script and return its reply.
@@ -48,33 +66,74 @@ class Line:
         Raises `StoreUnavailable` when the server cannot be reached or does not serve now, `OutOfMemory` when it is
         full, and `StoreError` for any other error reply.
         """
-        sent = False
-        try:
+        with self._failing(sent=False):
             self._connect()
-            sent = True
+        with self._failing(sent=True):
             self._connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
             try:
                 return self._connection.read_response()
             except NoScriptError:
                 self._connection.send_command("EVAL", script.source, len(keys), *keys, *args)
                 return self._connection.read_response()
-        except AuthenticationError as error:
-            self._connection.disconnect()
-            raise StoreUnavailable(f"Redis refused the credentials: {error}", sent=False) from error
-        except _NOT_NOW_BY_CLASS as error:
-            self._connection.disconnect()  # the primary may be another one by now
-            raise StoreUnavailable(str(error), sent=False) from error
-        except (ConnectionError, TimeoutError, OSError) as error:
-            self._connection.disconnect()
-            raise StoreUnavailable(str(error), sent=sent) from error
-        except ResponseError as error:
-            raise _named(error) from error
-        except RedisError as error:  # no reply that could be understood
-            self._connection.disconnect()
-            raise StoreUnavailable(str(error), sent=sent) from error
-        except BaseException:
-            self._connection.disconnect()  # else a reply that comes later would be taken for the next one's
-            raise
+
+    # -- not waiting ---------------------------------------------------------------------------------------------------
+
+    @property
+    def sending(self) -> bool:
+        """Whether a part of the request is still to be sent: call `flush` when the socket can be written."""
+        return bool(self._unsent)
+
+    def fileno(self) -> int:
+        """The socket; -1 when not connected."""
+        sock = getattr(self._connection, "_sock", None)
+        return -1 if sock is None else sock.fileno()
+
+    def send(self, request: Request[Any]) -> None:
+        """Connect if need be, and send as much of the request as the socket takes at once. Raises as `run`."""
+        with self._failing(sent=False):
+            self._connect()
+        self._request = request
+        found = script(request.script)
+        self._put("EVALSHA", found.sha, request)
+
+    def _put(self, command: str, body: str | bytes, request: Request[Any]) -> None:
+        packed = self._connection.pack_command(command, body, len(request.keys), *request.keys, *request.args)
+        self._unsent = b"".join(packed)
+        self.flush()
+
+    def flush(self) -> None:
+        """Send more of the request. Raises as `run`."""
+        with self._failing(sent=True):
+            sock: Any = self._connection._sock
+            sock.settimeout(0)
+            try:
+                while self._unsent:
+                    self._unsent = self._unsent[sock.send(self._unsent) :]
+            except _WOULD_BLOCK:
+                pass
+
+    def receive(self) -> tuple[Any] | None:
+        """The reply to what was sent, as its request reads it, in a tuple; None when it is not all there yet.
+
+        Raises as `run`.
+        """
+        request = self._request
+        if request is None:
+            return None
+        with self._failing(sent=True):
+            sock: Any = self._connection._sock
+            sock.settimeout(_REST_OF_A_REPLY)
+            try:
+                reply = self._connection.read_response(disconnect_on_error=False)
+            except TimeoutError:
+                return None  # what has come is kept, and read again when there is more
+            except NoScriptError:
+                self._put("EVAL", script(request.script).source, request)
+                return None
+        self._request = None
+        return (request.read(reply),)
+
+    # -- below ---------------------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
         """Connect; anew, when the server has closed the connection since: what is sent into a dead one is in doubt."""
@@ -83,12 +142,38 @@ class Line:
                 stale = self._connection.can_read(timeout=0)
             except (ConnectionError, TimeoutError, OSError):
                 stale = True
-            if stale:
-                self._connection.disconnect()
+            if stale or self._request is not None:
+                self.close()
         self._connection.connect()
+
+    @contextmanager
+    def _failing(self, *, sent: bool) -> Iterator[None]:
+        """Close the connection and raise one of our errors where redis-py raises its own."""
+        try:
+            yield
+        except AuthenticationError as error:
+            self.close()
+            raise StoreUnavailable(f"Redis refused the credentials: {error}", sent=False) from error
+        except _NOT_NOW_BY_CLASS as error:
+            self.close()  # the primary may be another one by now
+            raise StoreUnavailable(str(error), sent=False) from error
+        except (ConnectionError, TimeoutError, OSError) as error:
+            self.close()
+            raise StoreUnavailable(str(error), sent=sent) from error
+        except ResponseError as error:
+            self._request = None
+            raise _named(error) from error
+        except RedisError as error:  # no reply that could be understood
+            self.close()
+            raise StoreUnavailable(str(error), sent=sent) from error
+        except BaseException:
+            self.close()  # else a reply that comes later would be taken for the next one's
+            raise
 
     def close(self) -> None:
         """Close the connection; in a forked child, the child's copy of the socket alone."""
+        self._request = None
+        self._unsent = b""
         self._connection.disconnect()
 
 

@@ -1,45 +1,53 @@
 """A worker process's dialogue with Redis about the jobs it has taken.
 
 A *turn* is one script call that tells what became of jobs and asks for more. Turns are numbered: the same number again
-gets the same answer and does nothing, so a turn whose answer was lost is simply sent again.
+gets the same answer and does nothing, so a turn whose answer was lost is simply sent again. A process that has stopped
+renewing its lease is declared dead (`condemn`), and what it held is given back (`bury`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from redis import ConnectionPool
-
 from ..conf import Config
 from .keys import Keys
-from .line import Line
-from .scripts import script
+from .request import Request
 
 CRASH_MEMORY = 72 * 3600
-"""Seconds that a job's crashes are remembered after the last one."""
+"""Seconds that a job's crashes are remembered after the last one of any job."""
 FAILURE_STATUS_TTL = 24 * 3600
 """Least number of seconds the status of a failed job is kept."""
+OUTPUT_TTL = 24 * 3600
+"""Seconds that the output of a job is kept."""
+BURIAL = 10
+"""Seconds in which a process that was declared dead is left to the one that did."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """A job that this process holds. ``crashes`` is how often a performer has died of these bytes."""
+    """A job that this process holds.
+
+    ``crashes`` is how often its process has died of these bytes; None when they have never been begun, as far as is
+    known.
+    """
 
     token: str
     queue: str
     payload: bytes
-    crashes: int = 0
+    crashes: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """What a turn tells about one job, or one worker.
 
-    ``kind`` is ``running``, ``done``, ``failed``, ``crashed``, ``given back`` (about the reservation ``token``) or
-    ``beat``. ``record`` is the failure record, the current job for the boards, or the heartbeat. ``requeued`` is the
-    status that a crashed job gets when it is not its last crash.
+    ``kind`` is ``beat``, or about the reservation ``token``: ``running`` (for the boards), ``start`` (it may be begun
+    only when this is known), ``done``, ``failed``, ``crashed``, ``interrupted`` (begun, and given back uncounted) or
+    ``given back`` (never begun). ``record`` is the failure record, the current job for the boards, or the heartbeat; a
+    job that cannot go back, because its queue is no list any more, becomes that failure. ``status`` is for the end,
+    ``requeued`` for the return.
     """
 
     kind: str
@@ -49,16 +57,46 @@ class Entry:
     status: bytes = b""
     requeued: bytes = b""
     record: bytes = b""
+    output: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """One numbered request: ``entries``, and up to ``wanted`` jobs from the first of ``queues`` that has any."""
+    """One numbered request: ``entries``, and jobs from the first of ``queues`` (name → how many) that has any.
+
+    ``renew`` puts off the end of the lease. ``look`` asks for the `Look`, with the queues as well for ``look_queues``.
+    """
 
     number: int
     entries: Sequence[Entry] = ()
-    wanted: int = 0
-    queues: Sequence[str] = ()
+    queues: Mapping[str, int] | Sequence[tuple[str, int]] = ()
+    renew: bool = False
+    look: bool = False
+    look_queues: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A registered worker process: its name, what its machine tells it by, when its lease ends (unix seconds)."""
+
+    name: str
+    identity: str
+    lease: float
+
+    @property
+    def member(self) -> str:
+        return f"{self.name} {self.identity}"
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What is around: up to 100 worker processes, those first whose lease ends first; the server's run id, empty when
+    it is not told; how many failures there are; the queues, when they were asked for."""
+
+    processes: Sequence[Process]
+    run_id: str
+    failures: int
+    queues: Sequence[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,86 +106,122 @@ class Answer:
     ``state`` is ``ok``, ``paused`` (no jobs while all workers are paused) or ``gone`` (this process is not known any
     more). ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations
     that were not this process's any more, ``trouble`` are errors on keys that others broke, ``dropped`` counts failure
-    records cut off at the bound. ``wanted`` is how many jobs the turn had asked for.
+    records cut off at the bound.
     """
 
     state: str
-    time: int
+    time: float
     refused: Sequence[str]
     jobs: Sequence[Reserved]
     trouble: Sequence[str]
     dropped: int
-    wanted: int
+    look: Look | None
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """What `condemn` found. ``state`` is ``dead``, ``alive``, ``unknown`` (no such process any more) or ``taken``.
+
+    ``first``: it was alive until now. ``held`` are about 100 of its ``reservations``, each with the worker that had
+    begun it, which is only known of jobs that must not begin twice. ``failures`` are the last records of the failed
+    list when another program has taken one of its workers for dead.
+    """
+
+    state: str
+    first: bool
+    workers: Sequence[str]
+    reservations: int
+    held: Sequence[tuple[Reserved, str]]
+    failures: Sequence[bytes] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bequest:
+    """What becomes of a dead process's reservation: ``act`` is ``requeue``, ``fail`` or ``drop`` (it has its failure
+    record already). ``crashes`` is to be noted for a job that goes back (None: nothing)."""
+
+    act: str
+    token: str
+    status_id: str
+    failed: bytes
+    requeued: bytes
+    record: bytes
+    crashes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Burial:
+    """``left`` reservations are still there; those of ``tokens`` were dealt with now."""
+
+    left: int
+    tokens: Sequence[str]
+    trouble: Sequence[str]
 
 
 class Reservations:
-    """The turns of the worker process called ``name``, on a connection of its own."""
+    """What the worker process called ``name`` asks for. ``identity`` is what others on its machine tell it by."""
 
-    def __init__(self, pool: ConnectionPool, keys: Keys, config: Config, name: str) -> None:
-        self._line = Line(pool)
+    def __init__(self, keys: Keys, config: Config, name: str, identity: str) -> None:
         self._keys = keys
         self._config = config
         self.name = name
+        self._member = f"{name} {identity}"
 
-    def register(self, workers: Sequence[str], *, started: str, heartbeat: str) -> bool:
-        """Make this process known, with the ids of its ``workers``. False when another has its name.
-
-        Raises a `StoreError`; it may then be done again.
-        """
+    def register(self, workers: Sequence[str], *, started: str) -> Request[int | None]:
+        """Make this process known, with the ids of its ``workers``. Gives the server's clock, in unix seconds; None
+        when another process has this name. May be done again."""
         keys = self._keys
-        reply = self._line.run(
-            script("register"),
-            [
-                keys.none,
-                keys.process(self.name),
-                keys.processes,
-                keys.workers,
-                keys.heartbeats,
-                *map(keys.started, workers),
-            ],
-            [self.name, started, heartbeat, *workers],
+        return Request(
+            "register",
+            [keys.none, keys.process(self.name), keys.processes, keys.workers, *map(keys.started, workers)],
+            [self._member, self._config.lease, started, *workers],
+            lambda reply: int(reply[1]) if reply[0] else None,
         )
-        return bool(reply)
 
-    def turn(self, turn: Turn) -> Answer:
-        """Take a turn. Raises a `StoreError`; the same turn may then be taken again."""
+    def turn(self, turn: Turn) -> Request[Answer]:
+        """Take a turn. The same turn may be taken again."""
         keys, config = self._keys, self._config
-        args: list[str | bytes | int] = [
+        queues = list(turn.queues.items() if isinstance(turn.queues, Mapping) else turn.queues)
+        args: list[str | bytes | int | float] = [
             keys.prefix,
             turn.number,
-            turn.wanted,
+            self._member,
+            config.lease if turn.renew else 0,
+            "p" * turn.look + "q" * turn.look_queues,
             config.max_crashes,
             CRASH_MEMORY,
             10 * config.failed_max,
             config.status_ttl,
             max(config.status_ttl, FAILURE_STATUS_TTL),
-            len(turn.queues),
-            *turn.queues,
+            OUTPUT_TTL,
+            len(queues),
         ]
+        for queue, wanted in queues:
+            args += queue, wanted
         for entry in turn.entries:
             args += entry.kind, entry.token, entry.worker, entry.status_id
-            args += entry.status, entry.requeued, entry.record
-        reply = self._line.run(
-            script("turn"),
-            [
-                keys.none,
-                keys.process(self.name),
-                keys.reservations(self.name),
-                keys.failed,
-                keys.queues,
-                keys.heartbeats,
-                keys.crashes,
-                keys.stat("processed"),
-                keys.stat("failed"),
-                keys.pause_all,
-                keys.bell,
-            ],
-            args,
-        )
-        return _answer(reply, turn.wanted)
+            args += entry.status, entry.requeued, entry.record, entry.output
+        return Request("turn", self._turn_keys(), args, lambda reply: _answer(turn, reply))
 
-    def unregister(self, workers: Sequence[str]) -> int:
-        """Take this process off the boards; returns how many reservations it still holds (it stays known then)."""
+    def _turn_keys(self) -> list[str]:
+        keys = self._keys
+        return [
+            keys.none,
+            keys.process(self.name),
+            keys.reservations(self.name),
+            keys.processes,
+            keys.failed,
+            keys.queues,
+            keys.heartbeats,
+            keys.crashes,
+            keys.stat("processed"),
+            keys.stat("failed"),
+            keys.pause_all,
+            keys.bell,
+        ]
+
+    def unregister(self, workers: Sequence[str]) -> Request[int]:
+        """Take this process off the boards; gives how many reservations it still holds (it stays known then)."""
         keys = self._keys
         worker_keys = [
             key
@@ -159,8 +233,8 @@ class Reservations:
                 keys.stat(f"failed:{worker}"),
             )
         ]
-        reply = self._line.run(
-            script("unregister"),
+        return Request(
+            "unregister",
             [
                 keys.process(self.name),
                 keys.processes,
@@ -169,26 +243,110 @@ class Reservations:
                 keys.heartbeats,
                 *worker_keys,
             ],
-            [self.name, *workers],
+            [self._member, *workers],
+            int,
         )
-        return int(reply)
 
-    def close(self) -> None:
-        """Close the connection; in a forked child, the child's copy of it alone."""
-        self._line.close()
+    # -- of other processes --------------------------------------------------------------------------------------------
+
+    def condemn(self, process: Process, *, proved: bool) -> Request[Remains]:
+        """Declare ``process`` dead: because that is ``proved``, or else when its lease has ended by the server's clock.
+
+        May be done again, and by several at once.
+        """
+        keys = self._keys
+        return Request(
+            "condemn",
+            [
+                keys.none,
+                keys.process(process.name),
+                keys.reservations(process.name),
+                keys.processes,
+                keys.crashes,
+                keys.failed,
+                keys.workers,
+            ],
+            [process.member, int(proved), self.name, BURIAL],
+            _remains,
+        )
+
+    def bury(self, process: Process, workers: Sequence[str], bequests: Sequence[Bequest]) -> Request[Burial]:
+        """Carry out ``bequests``, the job taken last first, and take ``process`` off the boards when it holds no more.
+
+        May be done again, and by several at once: each reservation is dealt with once.
+        """
+        keys = self._keys
+        args: list[str | bytes | int] = [
+            keys.prefix,
+            process.member,
+            CRASH_MEMORY,
+            max(self._config.status_ttl, FAILURE_STATUS_TTL),
+            len(workers),
+            *workers,
+        ]
+        for bequest in bequests:
+            args += bequest.act, bequest.token, -1 if bequest.crashes is None else bequest.crashes
+            args += bequest.status_id, bequest.failed, bequest.requeued, bequest.record
+        return Request(
+            "bury",
+            [
+                keys.none,
+                keys.process(process.name),
+                keys.reservations(process.name),
+                keys.processes,
+                keys.failed,
+                keys.queues,
+                keys.heartbeats,
+                keys.crashes,
+                keys.stat("processed"),
+                keys.stat("failed"),
+                keys.workers,
+                keys.bell,
+            ],
+            args,
+            lambda reply: Burial(int(reply[0]), _texts(reply[1]), _texts(reply[2])),
+        )
 
 
-def _answer(reply: list[Any], wanted: int) -> Answer:
-    state, now, refused, jobs, trouble, dropped = reply
+def _answer(turn: Turn, reply: list[Any]) -> Answer:
+    state, now, refused, queue, payloads, crashes, trouble, dropped, *look = reply
+    name = str(queue, "utf-8")
     return Answer(
-        state=state.decode(),
-        time=int(now),
-        refused=[token.decode() for token in refused],
+        state=str(state, "ascii"),
+        time=float(now),
+        refused=_texts(refused),
         jobs=[
-            Reserved(jobs[at].decode(), jobs[at + 1].decode(), jobs[at + 2], int(jobs[at + 3]))
-            for at in range(0, len(jobs), 4)
+            Reserved(
+                f"{turn.number}.{index + 1}",
+                name,
+                payload,
+                None if not crashes or crashes[index] < 0 else crashes[index],
+            )
+            for index, payload in enumerate(payloads)
         ],
-        trouble=[str(text, "utf-8", "replace") for text in trouble],
+        trouble=_texts(trouble),
         dropped=int(dropped),
-        wanted=wanted,
+        look=_look(turn, *look) if turn.look and state != b"gone" else None,
     )
+
+
+def _look(turn: Turn, processes: list[bytes], run_id: bytes, failures: int, queues: list[bytes]) -> Look:
+    found = []
+    for member, lease in zip(processes[::2], processes[1::2], strict=True):
+        name, _, identity = str(member, "utf-8", "replace").partition(" ")
+        found.append(Process(name, identity, float(lease)))
+    return Look(found, str(run_id, "ascii", "replace"), failures, _texts(queues) if turn.look_queues else None)
+
+
+def _remains(reply: list[Any]) -> Remains:
+    state, first, workers, reservations, held, failures = reply
+    found = []
+    for token, reserved, crashes in zip(held[::3], held[1::3], held[2::3], strict=True):
+        head, _, payload = reserved.partition(b"\n")
+        queue, _, worker = str(head, "utf-8", "replace").partition("\t")
+        found.append((Reserved(str(token, "ascii"), queue, payload, None if crashes < 0 else crashes), worker))
+    return Remains(str(state, "ascii"), bool(first), _texts(workers), int(reservations), found, failures)
+
+
+def _texts(found: Sequence[bytes]) -> list[str]:
+    return [str(text, "utf-8", "replace") for text in found]

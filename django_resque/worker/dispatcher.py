@@ -9,8 +9,8 @@ import selectors
 import signal
 import threading
 import time
-from collections import deque
-from collections.abc import Iterator
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 
@@ -19,30 +19,38 @@ from django.db import connections
 from setproctitle import setproctitle
 
 from .. import log
-from ..errors import InvalidPayload, StoreError
-from ..job import Job, new_id
-from ..store import Answer, Reserved, Store
-from . import entries
+from ..job import MAX_READABLE
+from ..limits import limits_of
+from ..store import Answer, Entry, Reserved, Store, Turn
+from . import descendants, entries
+from .chores import Chores
 from .doorbell import Doorbell
 from .entries import Death
-from .ledger import Ledger
+from .ledger import MAX_ENTRIES, Ledger
 from .options import Options
 from .output import Stderr
-from .slot import Held, Slot
+from .pace import MOST, Pace
+from .reaper import Reaper
+from .slot import Child, Held, Slot, kill
 from .wakeup import Wakeup
 
-BEAT = 5.0
-"""Seconds between two heartbeats."""
 SHOWN_AFTER = 0.05
-"""Seconds after which a running job appears on the boards."""
+"""Seconds after which a running job appears on the boards, and the jobs behind it are taken back."""
 FAREWELL = 1.0
 """Seconds that are left, after the grace period, to tell Redis what became of the jobs, and performers to end."""
 ASKED_TWICE = 1.0
 """Seconds after a signal to stop in which another means the same: some programs send two."""
+KILLED_AFTER = 10.0
+"""Seconds after its timeout at which a job that still runs is killed."""
+LOOK = 1.0
+"""Seconds between two looks at which other worker processes there are, and whether they live."""
+LATE = 0.005
+"""Seconds that the end of a job may go untold while there is work."""
 
 STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 """The signals that end a worker."""
-_SIGNALS = (*STOP, signal.SIGCHLD, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
+_PAUSE = (signal.SIGUSR2, signal.SIGTSTP)
+_SIGNALS = (*STOP, *_PAUSE, signal.SIGCONT, signal.SIGUSR1, signal.SIGCHLD, signal.SIGHUP)
 
 
 class Dispatcher:
@@ -55,20 +63,28 @@ class Dispatcher:
     def __init__(self, store: Store, options: Options) -> None:
         self.store = store
         self.options = options
-        self.ledger = Ledger(store, performers=options.performers, queues=str(options.selection))
-        stderr = Stderr()
-        self.slots = [Slot(stderr) for _ in range(options.performers)]
-        self.waiting: deque[Held] = deque()
         self.wakeup = Wakeup(_SIGNALS)
         self.selector = selectors.DefaultSelector()
+        self.ledger = Ledger(store, self.selector, performers=options.performers, queues=str(options.selection))
+        self.reaper = Reaper(self.ledger, store.config)
+        self.chores = Chores(self.ledger, store)
         self.doorbell = Doorbell(store.bell(), self.selector)
-        self.queues: list[str] = []
+        stderr = Stderr(quiet=options.quiet_jobs)
+        self.slots = [Slot(stderr, options) for _ in range(options.performers)]
+        self.waiting: list[Held] = []
+        self.starting: dict[str, Held] = {}
+        self.interrupted: dict[Held, Entry] = {}
+        self.paces: dict[str, Pace] = defaultdict(Pace)
+        self.queues: list[str] = options.selection.among(())
         self.hungry = True
+        self.paused = False
         self.stopping = False
-        self.asked_to_stop = 0.0
         self.stop_at: float | None = None
-        self.next_poll = self.next_look = self.next_beat = 0.0
-        self._paused = self._more_output = self._forked = False
+        self._asked_to_stop = 0.0
+        self._look_every = min(LOOK, store.config.beat / 2)
+        self._next_poll = self._next_look = self._next_beat = 0.0
+        self._new_queues = options.selection.changes
+        self._rung = self._all_paused = self._more_output = self._forked = self._deaths = False
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -81,7 +97,9 @@ class Dispatcher:
     @contextmanager
     def _open(self) -> Iterator[None]:
         self.selector.register(self.wakeup, selectors.EVENT_READ)
-        setproctitle(f"{_title()}: Waiting for {log.clean(str(self.options.selection))}")
+        descendants.become_subreaper()
+        descendants.sweep()
+        self._show("Waiting for " + log.clean(str(self.options.selection)))
         if os.geteuid() == 0:
             log.worker_is_root()
         try:
@@ -100,46 +118,63 @@ class Dispatcher:
     def tick(self, seconds: float) -> None:
         """Wait up to ``seconds`` for something to happen, then do all there is to do."""
         self.wait(seconds)
+        now = time.monotonic()
         self.obey_signals()
-        self.end_what_has_no_more_time()
+        self.end_what_has_no_more_time(now)
         self.bury_the_dead()
-        self.start_performers()
-        self.follow_running_jobs()
+        self.start_performers(now)
+        self.follow_running_jobs(now)
         self.hand_over()
-        self.keep_in_touch()
-        if self.turn_is_due():
-            self.take_turn()
+        self.keep_in_touch(now)
+        self.speak(now)
 
     @property
     def finished(self) -> bool:
         """Whether all is done and told; or there is no time left for it."""
         if self.stop_at is not None and time.monotonic() >= self.stop_at + FAREWELL:
             return True
-        return self.stopping and self.ledger.told and not self.running() and not self.waiting
+        if not self.stopping or self.waiting or self.starting or self.interrupted or not self.ledger.told:
+            return False
+        return not any(slot.held for slot in self.slots)
 
     def wait(self, seconds: float) -> None:
-        """Sleep until a signal, a report, the bell, or ``seconds`` later."""
+        """Sleep until a signal, a report, an answer, the bell, or ``seconds`` later."""
         for key, _ in self.selector.select(seconds):
-            if key.fileobj is self.doorbell.bell:
+            found = key.data
+            if found is self.ledger:
+                self.ledger.progress()
+            elif isinstance(found, tuple):
+                self._read_reports(*found)
+            elif key.fileobj is self.doorbell.bell:
                 self._hear_bell()
-            elif isinstance(key.data, Slot):
-                self._read_reports(key.data)
 
     def seconds_to_wait(self) -> float:
         """Until the next thing that is to be done although nothing happens."""
         now = time.monotonic()
-        if self.turn_is_due() or self._more_output:
+        if self._more_output:
             return 0
-        moments = [now + 1]
-        if self.ledger.lost or not self.ledger.registered:
-            moments.append(self.ledger.retry_at)
-        else:
-            moments += [self.next_beat, self.doorbell.next_look]
-            if self.wanted():
-                moments.append(self.next_poll)
+        moments = [now + LOOK]
+        if self.ledger.free and self.ledger.registered:
+            if self.reaper.has_work or self.chores.has_work or self._has_to_speak(now):
+                return 0
+            moments += [self._next_look, self._next_beat]
+            if self.ledger.untold:
+                moments.append(self.ledger.oldest + LATE)
+            if self._starving() and self._wanted():
+                moments.append(self._next_poll)
+        elif self.ledger.wakes_at is not None:
+            moments.append(self.ledger.wakes_at)
+        if self.ledger.registered and not self.ledger.lost and not self.stopping:
+            moments.append(self.doorbell.next_look)
         if self.stop_at is not None:
             moments.append(self.stop_at if now < self.stop_at else self.stop_at + FAREWELL)
-        moments += [held.since + SHOWN_AFTER for _, held in self.running() if not held.shown]
+        for slot in self.slots:
+            if slot.held:
+                first = slot.held[0]
+                if not first.shown:
+                    moments.append(first.since + SHOWN_AFTER)
+                if first.limits.timeout is not None and slot.child is not None and not slot.child.ending:
+                    moments.append(first.since + first.limits.timeout + KILLED_AFTER)
         return max(0.0, min(moments) - now)
 
     # -- signals and stopping ----------------------------------------------------------------------------------------
@@ -149,16 +184,24 @@ class Dispatcher:
         for number in self.wakeup.received():
             if number in STOP:
                 self._stop(number)
-            elif number is not signal.SIGCHLD:
+            elif number in _PAUSE:
+                self.pause(number.name)
+            elif number is signal.SIGCONT:
+                self.resume(number.name)
+            elif number is signal.SIGUSR1:
+                self.end_running_jobs(number.name)
+            elif number is signal.SIGCHLD:
+                self._deaths = True
+            else:
                 log.signal_ignored(number.name)
 
     def _stop(self, number: signal.Signals) -> None:
         now = time.monotonic()
         if self.stopping:
-            if number is not signal.SIGQUIT and now - self.asked_to_stop >= ASKED_TWICE:
+            if number is not signal.SIGQUIT and now - self._asked_to_stop >= ASKED_TWICE:
                 self.stop_at = now  # at once
             return
-        self.asked_to_stop = now
+        self._asked_to_stop = now
         if number is not signal.SIGQUIT:
             self.stop_at = now + self.options.grace
         self.begin_to_stop(number.name)
@@ -166,49 +209,96 @@ class Dispatcher:
     def begin_to_stop(self, reason: str) -> None:
         """Take no more jobs, and give back those that have not begun."""
         self.stopping = True
-        for slot, _ in self.running():
-            held = slot.take_back()
-            if held is not None and not held.lost:
-                self.waiting.append(held)
-        self._give_back_waiting()
-        log.worker_stopping(reason, len(self.running()))
+        self._give_back_all()
+        log.worker_stopping(reason, sum(bool(slot.held) for slot in self.slots))
 
-    def end_what_has_no_more_time(self) -> None:
-        """Kill the jobs that still run when the grace period is over; they are given back."""
-        if self.stop_at is None or time.monotonic() < self.stop_at:
+    def pause(self, reason: str) -> None:
+        """Finish what runs, give back what has not begun, take no more until `resume`."""
+        if self.paused or self.stopping:
             return
-        unfinished = [slot for slot, _ in self.running() if not slot.ending]
-        if unfinished:
-            log.grace_ended(len(unfinished))
-        for slot in unfinished:
-            slot.ending = True
-            slot.kill()
+        self.paused = True
+        self._give_back_all()
+        self._show("Paused")
+        log.worker_paused(reason)
 
-    def _give_back_waiting(self) -> None:
-        """Put the jobs that nobody is going to begin back at the head of their queues, in the order they had there."""
-        for held in sorted(self.waiting, key=lambda held: held.order, reverse=True):
-            self.ledger.tell(entries.given_back(self.slots[0].worker, held.reserved, held.job))
-            log.job_given_back(held.job)
-        self.waiting.clear()
+    def resume(self, reason: str) -> None:
+        """Take jobs again."""
+        if self.paused:
+            self.paused, self.hungry = False, True
+            self._show("Waiting for " + log.clean(str(self.options.selection)))
+            log.worker_resumed(reason)
+
+    def end_running_jobs(self, reason: str) -> None:
+        """Kill the performers that have a job; it becomes a failure."""
+        for slot in self.slots:
+            self.waiting += slot.take_back()
+            if slot.held and slot.child is not None and not slot.child.ending:
+                log.job_ended(slot.held[0].job, reason)
+                self._end(slot.child, "demand")
+
+    def end_what_has_no_more_time(self, now: float) -> None:
+        """Kill the jobs that still run when the grace period is over, or well after their timeout."""
+        for slot in self.slots:
+            child = slot.child
+            if not slot.held or child is None or child.ending:
+                continue
+            first = slot.held[0]
+            if self.stop_at is not None and now >= self.stop_at:
+                log.grace_ended(first.job)
+                self._end(child, "stop")
+            elif first.limits.timeout is not None and now >= first.since + first.limits.timeout + KILLED_AFTER:
+                self.waiting += slot.take_back()
+                if slot.held:
+                    log.job_killed_after_timeout(first.job, first.limits.timeout)
+                    self._end(child, "timeout")
+
+    def _end(self, child: Child, why: str) -> None:
+        child.ending = why
+        kill(child)
+
+    def _give_back_all(self) -> None:
+        """Put the jobs that nobody has begun back at the head of their queues, in the order they had there."""
+        for slot in self.slots:
+            self.waiting += slot.take_back()
+        self._give_back(self.waiting)
+        self.waiting = []
+
+    def _give_back(self, jobs: list[Held]) -> None:
+        for held in sorted(jobs, key=lambda held: entries.order(held.reserved), reverse=True):
+            if not held.lost:
+                self.ledger.tell(entries.given_back(self.slots[0].worker, held.reserved, held.job))
 
     def _dismiss(self) -> None:
         """End the performers: those that wait end by themselves when their inbox is closed."""
         for slot in self.slots:
             slot.inbox.close()
+            if slot.spare is not None and slot.spare.gate is not None:
+                slot.spare.gate.close()
         deadline = time.monotonic() + FAREWELL
-        while any(slot.died() is None and slot.pid for slot in self.slots):
+        while self._reap():
             if time.monotonic() > deadline:
                 for slot in self.slots:
-                    slot.kill()
-            time.sleep(0.01)
+                    for child in slot.children:
+                        kill(child)
+            time.sleep(0.005)
+        descendants.end_orphans(())
+
+    def _reap(self) -> bool:
+        """Take out the performers that have ended; whether there are others."""
+        for slot in self.slots:
+            for child in list(slot.children):
+                if _exit_code(child) is not None:
+                    slot.remove(child)
+        return any(True for slot in self.slots for _ in slot.children)
 
     # -- performers --------------------------------------------------------------------------------------------------
 
-    def start_performers(self) -> None:
-        """Fork a performer wherever one is missing."""
-        now = time.monotonic()
+    def start_performers(self, now: float) -> None:
+        """Fork a performer wherever one is missing, or will be."""
+        if self.stopping:
+            return
         for slot in self.slots:
-            if slot.may_start(now) and not self.stopping:
+            if slot.lacks_performer(now) or slot.lacks_spare:
                 try:
                     self._start(slot)
                 except OSError as error:  # no more processes, memory or descriptors just now
@@ -225,13 +315,8 @@ class Dispatcher:
             gc.freeze()  # what is there now is shared with the children as long as their collectors do not touch it
         _close_connections()
         self.store.close()
-        slot.start(
-            title=_title(),
-            max_jobs=self.options.max_jobs,
-            max_rss=self.options.max_rss,
-            forget=lambda: self._forget_in_child(slot),
-        )
-        self.selector.register(slot.reports.reader, selectors.EVENT_READ, slot)
+        child = slot.start(title=_title(), forget=lambda: self._forget_in_child(slot))
+        self.selector.register(child.reports.reader, selectors.EVENT_READ, (slot, child))
 
     def _forget_in_child(self, own: Slot) -> None:
         self.selector.close()
@@ -244,209 +329,315 @@ class Dispatcher:
 
     def bury_the_dead(self) -> None:
         """Find performers that have ended, and decide what becomes of their jobs."""
-        for slot in self.slots:
-            code = slot.died()
-            if code is not None:
-                self._read_reports(slot)  # what it had reported before counts
-                self._stop_listening(slot)
-                self._bury(slot, Death(code))
-        if self.stopping and not any(slot.ending for slot, _ in self.running()):
-            self._give_back_waiting()
-
-    def _bury(self, slot: Slot, death: Death) -> None:
-        not_begun = slot.take_back()
-        if not_begun is not None and not not_begun.lost:
-            self.waiting.appendleft(not_begun)
-        held, slot.held = slot.held, None
-        if held is None:
-            if not slot.leaving and not self.stopping:
-                log.performer_died(str(death))
-                slot.wait_before_next_start()
+        if not self._deaths:
             return
-        output = slot.output.finish(held.job.id)
-        if held.lost:
-            log.performer_died(str(death))
-        elif slot.ending:
-            self.waiting.append(held)
-        else:
-            self._crashed(slot, held, death, output)
+        self._deaths = False
+        for slot in self.slots:
+            for child in list(slot.children):
+                code = _exit_code(child)
+                if code is not None:
+                    self._read_reports(slot, child)  # what it had reported before counts
+                    self._stop_listening(child)
+                    self._bury(slot, child, Death(code))
+        descendants.end_orphans({child.pid for slot in self.slots for child in slot.children})
+        if not any(child.ending for slot in self.slots for child in slot.children):
+            self._give_back_interrupted()
 
-    def _read_reports(self, slot: Slot) -> None:
+    def _give_back_interrupted(self) -> None:
+        """Put the jobs that were killed to stop in time back at the head of their queues, in the order they had."""
+        for held in sorted(self.interrupted, key=lambda held: entries.order(held.reserved), reverse=True):
+            self.ledger.tell(self.interrupted[held])
+        self.interrupted.clear()
+
+    def _bury(self, slot: Slot, child: Child, death: Death) -> None:
+        if child is not slot.child:  # one that leaves, or a spare one
+            slot.remove(child)
+            if not child.leaving and not self.stopping:
+                log.performer_died(str(death))
+            return
+        self.waiting += slot.take_back()  # before a spare one takes its place, and takes from the inbox
+        begun, slot.held = slot.held, deque()
+        slot.remove(child)
+        if not begun:
+            if not child.leaving and not self.stopping:
+                log.performer_died(str(death))
+                slot.wait_before_next_start(child)
+        else:
+            held = begun.popleft()
+            output = slot.output.finish(held.job.id, slot.output.size())
+            if held.lost:
+                log.performer_died(str(death))
+            else:
+                self._tell_of_death(slot, child, held, death, output)
+            self.waiting += begun  # a command has taken them out of its inbox and told nobody
+        if self.stopping or self.paused:
+            self._give_back_all()
+
+    def _tell_of_death(self, slot: Slot, child: Child, held: Held, death: Death, output: bytes) -> None:
+        worker, reserved, job = slot.worker, held.reserved, held.job
+        if child.ending == "stop" and held.at_most_once:
+            self.ledger.tell(entries.interrupted_for_good(worker, reserved, job, output))
+        elif child.ending == "stop":
+            self.interrupted[held] = entries.interrupted(worker, reserved, job, output)
+            log.job_given_back(job)
+        elif child.ending == "timeout" and held.limits.timeout is not None:
+            self.ledger.tell(entries.timed_out(worker, reserved, job, held.limits.timeout, output))
+        elif child.ending:
+            self.ledger.tell(entries.put_to_an_end(worker, reserved, job, output))
+        elif held.at_most_once:
+            self.ledger.tell(entries.crashed_for_good(worker, reserved, job, death, output))
+            log.job_crashed_for_good(job, str(death))
+        else:
+            self.ledger.tell(entries.crashed(worker, reserved, job, death, output))
+            crashes = (reserved.crashes or 0) + 1
+            said = log.job_crashed if crashes < self.store.config.max_crashes else log.job_poisoned
+            said(job, str(death), crashes)
+
+    def _read_reports(self, slot: Slot, child: Child) -> None:
         try:
-            while (report := slot.report()) is not None:
-                held = slot.held
-                if held is None or held.reserved.token != report.token:
+            while (report := slot.report(child)) is not None:
+                if not slot.held or slot.held[0].reserved.token != report.token:
                     continue  # a command has written it
-                slot.held = None
-                output = slot.output.finish(held.job.id)
+                held = slot.held.popleft()
+                output = slot.output.finish(held.job.id, report.output_end)
                 if not held.lost:
                     self.ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
+                self.paces[held.job.queue].took(report.duration)
+                if slot.held:
+                    slot.held[0].since = time.monotonic()
+                if report.leaving:
+                    child.leaving = True
+                    if child is slot.child:
+                        slot.dismiss()
         except EOFError:
-            self._stop_listening(slot)
-            slot.kill()  # whatever it still does, it cannot report
+            self._stop_listening(child)
+            kill(child)  # whatever it still does, it cannot report
+            self._deaths = True
 
-    def _stop_listening(self, slot: Slot) -> None:
-        if slot.reports.reader in self.selector.get_map():
-            self.selector.unregister(slot.reports.reader)
-
-    def _crashed(self, slot: Slot, held: Held, death: Death, output: str) -> None:
-        self.ledger.tell(entries.crashed(slot.worker, held.reserved, held.job, death, output))
-        crashes = held.reserved.crashes + 1
-        if crashes < self.store.config.max_crashes:
-            log.job_crashed(held.job, str(death), crashes)
-        else:
-            log.job_poisoned(held.job, str(death), crashes)
+    def _stop_listening(self, child: Child) -> None:
+        if child.reports.reader.fileno() >= 0 and child.reports.reader in self.selector.get_map():
+            self.selector.unregister(child.reports.reader)
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
-    def running(self) -> list[tuple[Slot, Held]]:
-        """The slots that have a job, with it."""
-        return [(slot, slot.held) for slot in self.slots if slot.held is not None]
-
-    def wanted(self) -> int:
-        """How many jobs could be begun now."""
-        if self.stopping:
-            return 0
-        return max(0, sum(slot.ready for slot in self.slots) - len(self.waiting))
-
     def hand_over(self) -> None:
-        """Give the jobs that were reserved to the performers that are free."""
-        if self.stopping:
+        """Give the jobs that were reserved to the performers that have room, the freest first."""
+        if not self.waiting or self.stopping or self.paused:
             return
-        for slot in self.slots:
-            if self.waiting and slot.ready:
-                self.waiting[0].since = time.monotonic()
-                try:
-                    slot.hand_over(self.waiting[0])
-                except OSError as error:  # no more descriptors or memory just now; the next round tries again
-                    log.performer_not_started(error)
-                    return
-                self.waiting.popleft()
+        self.waiting.sort(key=lambda held: entries.order(held.reserved))
+        for at, held in enumerate(self.waiting):
+            batch = self.paces[held.job.queue].batch
+            slot = min((slot for slot in self.slots if slot.room), key=lambda slot: len(slot.held), default=None)
+            if slot is None or len(slot.held) >= batch:
+                del self.waiting[:at]
+                return
+            slot.target = batch
+            try:
+                slot.hand_over(held)
+            except OSError as error:  # no more descriptors or memory just now; the next round tries again
+                log.performer_not_started(error)
+                del self.waiting[:at]
+                return
+        self.waiting.clear()
 
-    def follow_running_jobs(self) -> None:
-        """Put jobs that take long on the boards, and their output on our stderr."""
-        now = time.monotonic()
+    def follow_running_jobs(self, now: float) -> None:
+        """Put jobs that take long on the boards, their output on our stderr, and take back what waits behind them."""
         self._more_output = False
-        for slot, held in self.running():
-            if now - held.since >= SHOWN_AFTER:
-                self._more_output |= slot.output.copy(held.job.id)
-                if not held.shown:
-                    held.shown = True
-                    if not held.lost:
-                        self.ledger.tell(entries.running(slot.worker, held.reserved, held.job))
+        for slot in self.slots:
+            if not slot.held or now - slot.held[0].since < SHOWN_AFTER:
+                continue
+            held = slot.held[0]
+            written = slot.output.size()
+            if slot.child is not None:
+                self._read_reports(slot, slot.child)  # what was written may be another job's by now
+            if not slot.held or slot.held[0] is not held:
+                continue
+            self._more_output |= slot.output.copy(held.job.id, written)
+            if not held.shown:
+                held.shown = True
+                if not held.lost:
+                    self.ledger.tell(entries.running(slot.worker, held.reserved, held.job))
+            if len(slot.held) > 1:
+                self._take_back_behind(slot)
+
+    def _take_back_behind(self, slot: Slot) -> None:
+        """Give the jobs behind one that takes long to another slot, or back to their queue."""
+        for held in slot.take_back():
+            self.paces[held.job.queue].gave_back()
+            self.waiting.append(held)
+        self.hand_over()
+        self._give_back(self.waiting)
+        self.waiting = []
 
     # -- Redis -------------------------------------------------------------------------------------------------------
 
-    def turn_is_due(self) -> bool:
-        """Whether there is something to tell or to ask, and Redis may be spoken to."""
-        now = time.monotonic()
-        if now < self.ledger.retry_at:
-            return False
-        if not self.ledger.told:
-            return True
-        if not self.ledger.registered:
-            return not self.stopping
-        return bool(self.wanted()) and (self.hungry or now >= self.next_poll)
-
-    def take_turn(self) -> None:
-        """Tell Redis what became of the jobs, and take as many as can be begun."""
-        if not self.ledger.registered and not self._register():
+    def speak(self, now: float) -> None:
+        """Make the next request to Redis, when there is one to make and it may be made."""
+        self.ledger.tick(now)
+        if not self.ledger.free:
             return
-        now = time.monotonic()
-        if now >= self.next_look:
-            self._look_for_queues()
-        wanted = self.wanted()
-        if wanted:
-            self.next_poll = now + self.options.interval
-        answer = self.ledger.turn(wanted, self.queues)
-        if answer is not None:
-            self._settle(answer)
+        if not self.ledger.registered:
+            if not self.stopping:
+                self.ledger.register(self._registered)
+        elif self.reaper.has_work and not self.stopping:
+            self.reaper.work()
+        elif self._has_to_speak(now):
+            self._take_turn(now)
+        elif self.chores.has_work and not self.stopping:
+            self.chores.work()
 
-    def _register(self) -> bool:
-        if not self.ledger.register():
-            return False
+    def _has_to_speak(self, now: float) -> bool:
+        ledger = self.ledger
+        if not ledger.registered:
+            return not self.stopping
+        if ledger.untold and (
+            self.stopping or ledger.untold >= MAX_ENTRIES // 2 or now - ledger.oldest >= LATE or self._starving()
+        ):
+            return True
+        if now >= self._next_look or now >= self._next_beat:
+            return True
+        return (self.hungry or now >= self._next_poll) and self._starving() and bool(self._wanted())
+
+    def _starving(self) -> bool:
+        """Whether a performer has nothing to do, or will soon have nothing."""
+        return any(slot.room and 2 * len(slot.held) <= slot.target for slot in self.slots)
+
+    def _wanted(self) -> dict[str, int]:
+        """How many jobs of each queue could be begun, or given to a performer to begin soon."""
+        if self.stopping or self.paused or self.waiting:
+            return {}
+        slots = [(len(slot.held), slot.room) for slot in self.slots if slot.room]
+        wanted = {}
+        for queue in self.queues:
+            batch = self.paces[queue].batch if queue in self.paces else 1
+            count = sum(max(0, min(batch - held, room)) for held, room in slots)
+            if count > 0:
+                wanted[queue] = min(count - len(self.starting), MOST)
+        return {queue: count for queue, count in wanted.items() if count > 0}
+
+    def _take_turn(self, now: float) -> None:
+        """Tell Redis what became of the jobs, and take as many as can be given to performers."""
+        asks = self.hungry or now >= self._next_poll
+        wanted = self._wanted() if asks else {}
+        if wanted:
+            self._next_poll = now + self.options.interval
+        renew = now >= self._next_beat
+        if renew:
+            self._next_beat = now + self.store.config.beat
+            for worker in self.ledger.workers:
+                self.ledger.tell(entries.beat(worker, self.ledger.now()))
+        look = now >= self._next_look
+        if look:
+            self._next_look = now + self._look_every
+        look_queues = self._new_queues or (look and self.options.selection.changes)
+        self._new_queues = self._rung = False
+        self.ledger.turn(wanted, self._settle, renew=renew, look=look or look_queues, look_queues=look_queues)
+
+    def _registered(self) -> None:
         for slot, worker in zip(self.slots, self.ledger.workers, strict=True):
             slot.worker = worker
-        self.next_beat = time.monotonic() + BEAT
+        self._next_beat = self._next_look = 0.0
+        self._new_queues = self.options.selection.changes
         log.worker_started(self.ledger.name, str(self.options.selection), len(self.slots))
-        return True
 
-    def _look_for_queues(self) -> None:
-        """See which queues there are; those that ring are seen sooner, so every second poll is enough."""
-        existing: list[str] = []
-        if self.options.selection.changes:
-            try:
-                existing = self.store.queues.names()
-            except StoreError:
-                return  # the turn that follows meets the same trouble, and speaks of it
-        self.next_look = time.monotonic() + 2 * self.options.interval
-        self.queues = self.options.selection.among(existing)
-
-    def _settle(self, answer: Answer) -> None:
+    def _settle(self, turn: Turn, answer: Answer) -> None:
+        now = time.monotonic()
         if answer.state == "gone":
             self._lose_everything()
             return
         self._notice_pause(answer.state == "paused")
-        if answer.wanted:
-            self.hungry = bool(answer.jobs)
-        self.waiting.extend(Held(reserved, _readable(reserved)) for reserved in answer.jobs)
-        if self.stopping:
-            self._give_back_waiting()
+        self._let_begin(turn, answer)
+        if turn.queues:
+            self.hungry = self._rung or bool(answer.jobs)
+        if answer.look is not None:
+            self.reaper.look(answer.look, answer.time, now)
+            self.chores.look(answer.look.failures, now)
+            if answer.look.queues is not None:
+                self._see_queues(answer.look.queues)
+        for reserved in answer.jobs:
+            self._receive(reserved)
+        if answer.jobs and len(answer.jobs) >= dict(turn.queues).get(answer.jobs[0].queue, 0):
+            self.paces[answer.jobs[0].queue].filled()
+        if self.stopping or self.paused:
+            self._give_back_all()
         self.hand_over()
         if self.options.burst and not self.stopping:
-            self._end_the_burst()
+            self._end_the_burst(turn)
 
-    def _end_the_burst(self) -> None:
-        """Stop when nothing is left, in queues that have come into being meanwhile too."""
-        if self.hungry or self.running() or not self.ledger.told:
-            return
-        before = self.queues
-        if self.options.selection.changes and not self._paused:
-            self._look_for_queues()
-        if self.queues == before:
-            self.begin_to_stop("burst")
+    def _receive(self, reserved: Reserved) -> None:
+        worker, job = self.slots[0].worker, entries.readable(reserved)
+        held = Held(reserved, job, limits_of(job, self.options.commands.get(job.command), self.store.config))
+        if len(reserved.payload) > MAX_READABLE:
+            self.ledger.tell(entries.too_large(worker, reserved, job))
+        elif held.at_most_once:
+            self.starting[reserved.token] = held
+            self.ledger.tell(entries.start(worker, reserved, job))
         else:
-            self.hungry = True
+            self.waiting.append(held)
+
+    def _let_begin(self, turn: Turn, answer: Answer) -> None:
+        """The jobs whose start is known now may begin."""
+        for entry in turn.entries:
+            if entry.kind == "start":
+                held = self.starting.pop(entry.token, None)
+                if held is not None and entry.token not in answer.refused:
+                    held.started = True
+                    self.waiting.append(held)
+
+    def _see_queues(self, existing: Iterable[str]) -> None:
+        queues = self.options.selection.among(existing)
+        self.hungry |= queues != self.queues
+        self.queues = queues
+
+    def _end_the_burst(self, turn: Turn) -> None:
+        """Stop when nothing is left, in queues that have come into being meanwhile too."""
+        if self.hungry or self.waiting or self.starting or self.ledger.untold or any(s.held for s in self.slots):
+            return
+        if self.options.selection.changes and not turn.look_queues and not self._all_paused:
+            self._new_queues = self.hungry = True
+        elif turn.queues or not self.queues:
+            self.begin_to_stop("burst")
 
     def _lose_everything(self) -> None:
         """Another has given our jobs away: what runs goes on and is not reported, what waits is forgotten."""
         self.waiting.clear()
-        for slot, held in self.running():
-            if slot.take_back() is None:
+        self.starting.clear()
+        self.interrupted.clear()
+        for slot in self.slots:
+            slot.take_back()
+            for held in slot.held:
                 held.lost = True
         self.hungry = True
 
     def _notice_pause(self, paused: bool) -> None:
-        if paused and not self._paused:
+        if paused and not self._all_paused:
             log.all_paused()
-        self._paused = paused
+        self._all_paused = paused
 
-    def keep_in_touch(self) -> None:
-        """Heartbeats, and the bell."""
-        now = time.monotonic()
+    def keep_in_touch(self, now: float) -> None:
+        """The bell, and the processes on this machine."""
         if not self.ledger.registered or self.ledger.lost:
             return
-        if now >= self.next_beat:
-            self.next_beat = now + BEAT
-            for worker in self.ledger.workers:
-                self.ledger.tell(entries.beat(worker, self.ledger.now()))
+        if now >= self._next_look and self.reaper.look_around(now):
+            descendants.sweep()
         if not self.stopping and self.doorbell.tend(now):
-            self.hungry = True
+            self.hungry = self._rung = True
 
     def _hear_bell(self) -> None:
         rung = self.doorbell.rung(time.monotonic())
         if rung:
-            self.hungry = True
+            self.hungry = self._rung = True
             if self.options.selection.changes and not rung <= set(self.queues):
-                self.next_look = 0.0  # a queue that we have not seen yet
+                self._new_queues = True  # a queue that we have not seen yet
+
+    def _show(self, what: str) -> None:
+        setproctitle(f"{_title()}: {what}")
 
 
-def _readable(reserved: Reserved) -> Job:
-    """The job in the payload, or a stand-in when there is none; the performer will say what is wrong with it."""
-    try:
-        return Job.from_payload(reserved.payload, reserved.queue)
-    except InvalidPayload:
-        return Job("(unreadable payload)", queue=reserved.queue, id=new_id())
+def _exit_code(child: Child) -> int | None:
+    """How a performer ended, negative for a signal; None while it lives. Only once for each."""
+    pid, status = os.waitpid(child.pid, os.WNOHANG)
+    return os.waitstatus_to_exitcode(status) if pid else None
 
 
 def _close_connections() -> None:
@@ -465,4 +656,4 @@ def _title() -> str:
         version = importlib.metadata.version("django_resque")
     except importlib.metadata.PackageNotFoundError:
         version = "0"
-    return f"resque-{version} [django]"
+    return f"resque-{version} [django {descendants.mark()}]"

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from ..errors import PoisonJob
-from ..failure import failure_record, payload_object
+from ..errors import DirtyExit, InvalidPayload, JobEnded, JobTimeout, PoisonJob
+from ..failure import Failure, failure_record, payload_object
 from ..job import Job, dump_json
 from ..status import Status, status_record
-from ..store import Entry, Reserved
+from ..store import Bequest, Entry, Remains, Reserved
 from .report import Report
+
+TAIL = 4096
+"""Bytes of its output that a failure record carries."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +47,75 @@ def running(worker: str, reserved: Reserved, job: Job) -> Entry:
     return Entry("running", worker, reserved.token, job.status_id, status_record(Status.RUNNING, job), record=record)
 
 
-def ended(worker: str, reserved: Reserved, job: Job, report: Report, output: str) -> Entry:
+def start(worker: str, reserved: Reserved, job: Job) -> Entry:
+    """The job is going to begin, and must not begin again."""
+    return Entry("start", worker, reserved.token, job.status_id)
+
+
+def ended(worker: str, reserved: Reserved, job: Job, report: Report, output: bytes) -> Entry:
     """The job is done, or failed, as its performer reported; ``output`` is the end of what it wrote."""
     if not report.exception:
-        return Entry("done", worker, reserved.token, job.status_id, status_record(Status.COMPLETE, job))
-    extra = {"output": output, "exit_status": report.exit_status}
+        done = status_record(Status.COMPLETE, job)
+        return Entry("done", worker, reserved.token, job.status_id, done, output=output)
+    extra = {"output": _tail(output), "exit_status": report.exit_status}
     record = _failure(worker, reserved, report.exception, report.error, report.backtrace, extra)
-    return Entry("failed", worker, reserved.token, job.status_id, status_record(Status.FAILED, job), record=record)
+    return _failed("failed", worker, reserved, job, record, output)
 
 
-def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: str) -> Entry:
+def too_large(worker: str, reserved: Reserved, job: Job) -> Entry:
+    """The payload is larger than any that is read."""
+    try:
+        Job.from_payload(reserved.payload, reserved.queue)
+        error = ""
+    except InvalidPayload as refused:
+        error = str(refused)
+    record = _failure(worker, reserved, InvalidPayload.__name__, error)
+    return _failed("failed", worker, reserved, job, record)
+
+
+def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
     """Its performer died without a report; the record is for the case that this was its last crash."""
-    error = (
-        f"The performer died at each of {reserved.crashes + 1} attempts to perform this job; the last time it {death}"
+    record = _failure(worker, reserved, PoisonJob.__name__, _poison(reserved, f"it {death}"), (), _of(death, output))
+    return _failed("crashed", worker, reserved, job, record, output)
+
+
+def crashed_for_good(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
+    """Its performer died without a report, and it must not begin again."""
+    error = f"The performer {death}; on_crash is 'fail', so the job is not begun again"
+    record = _failure(worker, reserved, DirtyExit.__name__, error, (), _of(death, output))
+    return _failed("failed", worker, reserved, job, record, output)
+
+
+def timed_out(worker: str, reserved: Reserved, job: Job, timeout: float, output: bytes) -> Entry:
+    """It was killed because it went on after its timeout."""
+    error = f"The job took longer than its timeout of {timeout:g} s and did not end when told so; it was killed"
+    record = _failure(worker, reserved, JobTimeout.__name__, error, (), {"output": _tail(output)})
+    return _failed("failed", worker, reserved, job, record, output)
+
+
+def put_to_an_end(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
+    """Somebody asked for its end."""
+    record = _failure(
+        worker, reserved, JobEnded.__name__, "The running job was ended on demand", (), {"output": _tail(output)}
     )
-    exit_status = "" if death.signal_name else str(death.code)
-    extra = {"output": output, "exit_status": exit_status, "signal": death.signal_name}
-    return Entry(
-        "crashed",
-        worker,
-        reserved.token,
-        job.status_id,
-        status_record(Status.FAILED, job),
-        requeued=status_record(Status.WAITING, job),
-        record=_failure(worker, reserved, PoisonJob.__name__, error, (), extra),
-    )
+    return _failed("failed", worker, reserved, job, record, output)
+
+
+def interrupted(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
+    """It was killed so that the worker could stop in time; it goes back to the head of its queue, uncounted."""
+    return _failed("interrupted", worker, reserved, job, _homeless(worker, reserved), output)
+
+
+def interrupted_for_good(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
+    """It was killed so that the worker could stop in time, and must not begin again."""
+    error = "The worker was stopped and its grace period ended; on_crash is 'fail', so the job is not begun again"
+    record = _failure(worker, reserved, DirtyExit.__name__, error, (), {"output": _tail(output)})
+    return _failed("failed", worker, reserved, job, record, output)
 
 
 def given_back(worker: str, reserved: Reserved, job: Job) -> Entry:
-    """The job goes back to the head of its queue, uncounted."""
-    return Entry("given back", worker, reserved.token, job.status_id, requeued=status_record(Status.WAITING, job))
+    """The job was never begun and goes back to the head of its queue."""
+    return _failed("given back", worker, reserved, job, _homeless(worker, reserved))
 
 
 def beat(worker: str, now: int) -> Entry:
@@ -85,8 +128,105 @@ def heartbeat(now: int) -> str:
     return datetime.fromtimestamp(now, UTC).isoformat()
 
 
+# -- of a dead worker process ------------------------------------------------------------------------------------------
+
+
+def bequests(remains: Remains, max_crashes: int) -> list[Bequest]:
+    """What becomes of each job that a dead worker process held, those that it took last first.
+
+    Its death proves nothing against one of them: each becomes a suspect, which is handed out alone. It counts as a
+    crash only when it held exactly one that was suspected before.
+    """
+    suspects = sum(reserved.crashes is not None for reserved, _ in remains.held)
+    counts = remains.first and suspects == 1 and len(remains.held) == remains.reservations
+    pruned = [failure for failure in map(Failure.from_record, remains.failures) if failure.worker in remains.workers]
+    return [
+        _bequest(reserved, begun_by, remains, pruned, counts, max_crashes)
+        for reserved, begun_by in sorted(remains.held, key=lambda pair: order(pair[0]), reverse=True)
+    ]
+
+
+def order(reserved: Reserved) -> tuple[int, ...]:
+    """Sorts reservations as they were taken."""
+    return tuple(map(int, reserved.token.split(".")))
+
+
+def _bequest(
+    reserved: Reserved, begun_by: str, remains: Remains, pruned: Sequence[Failure], counts: bool, max_crashes: int
+) -> Bequest:
+    job = readable(reserved)
+    worker = begun_by or (remains.workers[0] if remains.workers else "unknown:0:unknown")
+    act, crashes = "requeue", reserved.crashes or 0
+    record = _homeless(worker, reserved)
+    if _is_among(pruned, reserved):
+        act = "drop"
+    elif begun_by:
+        act = "fail"
+        error = "The worker process died; on_crash is 'fail', so the job is not begun again"
+        record = _failure(worker, reserved, DirtyExit.__name__, error)
+    elif counts and reserved.crashes is not None:
+        crashes += 1
+        if crashes >= max_crashes:
+            act = "fail"
+            record = _failure(worker, reserved, PoisonJob.__name__, _poison(reserved, "the whole worker process died"))
+    failed, waiting = status_record(Status.FAILED, job), status_record(Status.WAITING, job)
+    return Bequest(act, reserved.token, job.status_id, failed, waiting, record, crashes)
+
+
+def _is_among(failures: Sequence[Failure], reserved: Reserved) -> bool:
+    """Whether one of ``failures`` is about this job: Ruby's workers write one when they take ours for dead."""
+    if not failures:
+        return False
+    try:
+        payload = json.loads(reserved.payload)
+    except (ValueError, RecursionError):
+        return False
+    return any(json.loads(failure.raw).get("payload") == payload for failure in failures)
+
+
+# -- below -------------------------------------------------------------------------------------------------------------
+
+
+def readable(reserved: Reserved) -> Job:
+    """The job in the payload, or a stand-in when there is none; the performer will say what is wrong with it."""
+    try:
+        return Job.from_payload(reserved.payload, reserved.queue)
+    except InvalidPayload:
+        return Job("(unreadable payload)", queue=reserved.queue)
+
+
+def _failed(kind: str, worker: str, reserved: Reserved, job: Job, record: bytes, output: bytes = b"") -> Entry:
+    failed, waiting = status_record(Status.FAILED, job), status_record(Status.WAITING, job)
+    return Entry(kind, worker, reserved.token, job.status_id, failed, waiting, record, output)
+
+
+def _homeless(worker: str, reserved: Reserved) -> bytes:
+    """For the case that its queue has become something else meanwhile."""
+    error = f"The job could not go back to its queue: the key of {reserved.queue!r} in Redis is no list any more"
+    return _failure(worker, reserved, DirtyExit.__name__, error)
+
+
+def _poison(reserved: Reserved, how: str) -> str:
+    crashes = (reserved.crashes or 0) + 1
+    return f"The performer died at each of {crashes} attempts to perform this job; the last time {how}"
+
+
+def _of(death: Death, output: bytes) -> dict[str, str]:
+    exit_status = "" if death.signal_name else str(death.code)
+    return {"output": _tail(output), "exit_status": exit_status, "signal": death.signal_name}
+
+
+def _tail(output: bytes) -> str:
+    return output[-TAIL:].decode("utf-8", "replace")
+
+
 def _failure(
-    worker: str, reserved: Reserved, exception: str, error: str, backtrace: Sequence[str], extra: Mapping[str, str]
+    worker: str,
+    reserved: Reserved,
+    exception: str,
+    error: str,
+    backtrace: Sequence[str] = (),
+    extra: Mapping[str, str] | None = None,
 ) -> bytes:
     return failure_record(
         payload=reserved.payload,
@@ -95,6 +235,6 @@ def _failure(
         exception=exception,
         error=error,
         backtrace=backtrace,
-        extra={key: value for key, value in extra.items() if value},
+        extra={key: value for key, value in (extra or {}).items() if value},
         now=datetime.now(UTC),
     )

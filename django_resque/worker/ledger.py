@@ -1,7 +1,8 @@
 """The worker process as Redis knows it: its name, its workers, its numbered turns.
 
 What there is to tell is collected; a turn carries it. When Redis does not answer, the same turn is sent again until it
-does, and what is told meanwhile waits for the next one.
+does, and what is told meanwhile waits for the next one. Nothing here waits for an answer: the socket is in the
+dispatcher's selector.
 """
 
 from __future__ import annotations
@@ -10,41 +11,71 @@ import os
 import random
 import re
 import secrets
+import selectors
 import socket
 import string
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
 
 from .. import log
 from ..errors import StoreError, StoreUnavailable
-from ..store import Answer, Entry, Reservations, Store, Turn
-from .entries import heartbeat
+from ..store import Answer, Entry, Request, Reservations, Store, Turn
+from . import machine
 
-MAX_ENTRIES = 50
+MAX_ENTRIES = 100
 """Entries in one turn, so that its script stays short."""
+ANSWER_WITHIN = 5.0
+"""Seconds after which a request is taken for lost."""
+_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+"""Seconds that connecting may keep the loop waiting, for each of its steps."""
 _SHORTEST, _LONGEST = 0.01, 3.0
 _REMIND = 60.0
 _FAREWELL = 1.0
 _LETTERS = string.ascii_lowercase + string.digits
 
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class _Pending:
+    """A request that has no answer yet. ``turn`` is the turn it is; such a one is sent until it is answered.
+    ``essential``: when it is refused, nothing can be done."""
+
+    request: Request[Any]
+    then: Callable[[Any], None]
+    turn: Turn | None = None
+    essential: bool = False
+    sent_at: float | None = None
+    in_doubt: bool = False
+
 
 class Ledger:
-    """The dialogue of one worker process with Redis. ``queues`` is what stands in the ids of its workers."""
+    """The dialogue of one worker process with Redis, one request at a time.
 
-    def __init__(self, store: Store, *, performers: int, queues: str) -> None:
+    ``queues`` is what stands in the ids of its workers. In ``selector`` its socket has the ledger as data; `progress`
+    is to be called when it is ready, and `tick` in each round of the loop.
+    """
+
+    def __init__(self, store: Store, selector: selectors.BaseSelector, *, performers: int, queues: str) -> None:
         self._store = store
+        self._selector = selector
         self._performers = performers
         self._queues = queues
-        self._entries: list[Entry] = []
-        self._pending: Turn | None = None
-        self._sent = False
+        self._line = store.line(**_LIMITS)
+        self._watched = -1
+        self._entries: deque[Entry] = deque()
+        self._told_at = 0.0
+        self._pending: _Pending | None = None
         self._number = 0
-        self._clock = (0, 0.0)
+        self._clock = (0.0, 0.0)
         self._trouble = _Trouble()
         self.registered = False
         self.name = ""
         self.workers: list[str] = []
-        self._reservations: Reservations
+        self.reservations: Reservations
         self._new_name()
 
     def _new_name(self) -> None:
@@ -53,12 +84,14 @@ class Ledger:
         self.workers = [
             f"{host}~{self.name}-{slot}:{os.getpid()}:{self._queues}" for slot in range(1, self._performers + 1)
         ]
-        self._reservations = self._store.reservations(self.name)
+        self.reservations = self._store.reservations(self.name, machine.identity() or "elsewhere")
 
     # -- what there is to tell ---------------------------------------------------------------------------------------
 
     def tell(self, entry: Entry) -> None:
         """Have ``entry`` carried by the next turn."""
+        if not self._entries:
+            self._told_at = time.monotonic()
         self._entries.append(entry)
 
     @property
@@ -67,86 +100,196 @@ class Ledger:
         return not self._entries and self._pending is None
 
     @property
-    def retry_at(self) -> float:
-        """The monotonic time before which Redis is not spoken to."""
-        return self._trouble.retry_at
+    def untold(self) -> int:
+        """How many entries wait for a turn."""
+        return len(self._entries)
+
+    @property
+    def oldest(self) -> float:
+        """When the first of the entries that wait was told, monotonic."""
+        return self._told_at
+
+    @property
+    def free(self) -> bool:
+        """Whether a request can be made now."""
+        return self._pending is None and time.monotonic() >= self._trouble.retry_at
 
     @property
     def lost(self) -> bool:
         """Whether Redis did not answer last time."""
         return self._trouble.lasts
 
+    @property
+    def wakes_at(self) -> float | None:
+        """When `tick` has something to do although nothing happens, monotonic."""
+        pending = self._pending
+        if pending is not None and pending.sent_at is not None:
+            return pending.sent_at + ANSWER_WITHIN
+        if pending is not None or self._trouble.retry_at > time.monotonic():
+            return self._trouble.retry_at
+        return None
+
     def now(self) -> int:
         """The Redis server's clock, in unix seconds, as far as the last answer tells."""
         seconds, at = self._clock
-        return seconds + int(time.monotonic() - at)
+        return int(seconds + time.monotonic() - at)
 
-    # -- Redis -------------------------------------------------------------------------------------------------------
+    # -- requests ------------------------------------------------------------------------------------------------------
 
-    def register(self) -> bool:
-        """Make this process known. False when Redis does not answer."""
+    def register(self, then: Callable[[], None]) -> None:
+        """Make this process known; ``then`` is called when it is."""
+        started = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime())
+
+        def registered(clock: int | None) -> None:
+            if clock is None:  # trouble, or another process has this name
+                if not self._trouble.lasts:
+                    self._new_name()
+                return
+            self._clock = (clock, time.monotonic())
+            self.registered = True
+            then()
+
+        self._begin(_Pending(self.reservations.register(self.workers, started=started), registered, essential=True))
+
+    def turn(
+        self,
+        queues: Mapping[str, int],
+        then: Callable[[Turn, Answer], None],
+        *,
+        renew: bool = False,
+        look: bool = False,
+        look_queues: bool = False,
+    ) -> None:
+        """Tell what there is to tell and ask for jobs; ``then`` gets the turn and its answer, however late."""
+        told = [self._entries.popleft() for _ in range(min(len(self._entries), MAX_ENTRIES))]
+        self._told_at = time.monotonic()
+        turn = Turn(self._number + 1, told, queues, renew=renew, look=look, look_queues=look_queues)
+
+        def answered(answer: Answer) -> None:
+            self._number = turn.number
+            self._clock = (answer.time, time.monotonic())
+            for message in answer.trouble:
+                self._trouble.meanwhile(message)
+            if answer.refused:
+                log.reports_refused(list(answer.refused))
+            if answer.dropped:
+                log.failures_dropped(answer.dropped)
+            if answer.state == "gone":
+                self._start_anew()
+            then(turn, answer)
+
+        self._begin(_Pending(self.reservations.turn(turn), answered, turn, essential=True))
+
+    def ask(self, request: Request[T], then: Callable[[T | None], None]) -> None:
+        """Make any other request; ``then`` gets what it gives, or None when Redis did not answer or refused."""
+        self._begin(_Pending(request, then))
+
+    def trouble(self, message: str) -> None:
+        """Something in Redis is broken that concerns a part of the work; said once a minute."""
+        self._trouble.meanwhile(message)
+
+    # -- the socket ----------------------------------------------------------------------------------------------------
+
+    def tick(self, now: float) -> None:
+        """Send what is to be sent again; give up waiting for what does not come."""
+        pending = self._pending
+        if pending is None:
+            return
+        if pending.sent_at is None:
+            if now >= self._trouble.retry_at:
+                self._send(pending)
+        elif now >= pending.sent_at + ANSWER_WITHIN:
+            self._line.close()
+            self._fail(pending, StoreUnavailable(f"no answer within {ANSWER_WITHIN:g} s", sent=True))
+
+    def progress(self) -> None:
+        """Go on sending or reading; the socket is ready."""
+        pending = self._pending
+        if pending is None or pending.sent_at is None:
+            self._line.close()  # nothing was asked: the server has closed the connection
+            self._watch()
+            return
         try:
-            self._clock = (self._store.time(), time.monotonic())
-            started = time.strftime("%Y-%m-%d %H:%M:%S +0000", time.gmtime())
-            while not self._reservations.register(self.workers, started=started, heartbeat=heartbeat(self.now())):
-                self._new_name()
+            if self._line.sending:
+                self._line.flush()
+            received = self._line.receive() if not self._line.sending else None
         except StoreError as error:
-            self._trouble.begins(error)
-            return False
+            self._fail(pending, error)
+            return
+        if received is None:
+            self._watch()
+            return
+        self._pending = None
         self._trouble.ends()
-        self.registered = True
-        return True
+        self._watch()
+        pending.then(received[0])
 
-    def turn(self, wanted: int, queues: Sequence[str]) -> Answer | None:
-        """Tell what there is to tell and ask for up to ``wanted`` jobs; None when Redis does not answer.
+    def _begin(self, pending: _Pending) -> None:
+        self._pending = pending
+        self._send(pending)
 
-        A turn that was not answered goes first, as it was.
-        """
-        if self._pending is None:
-            told, self._entries = self._entries[:MAX_ENTRIES], self._entries[MAX_ENTRIES:]
-            self._pending = Turn(self._number + 1, told, wanted, queues)
-            self._sent = False
+    def _send(self, pending: _Pending) -> None:
         try:
-            answer = self._reservations.turn(self._pending)
+            self._line.send(pending.request)
         except StoreError as error:
-            self._trouble.begins(error)
-            self._forget_a_mere_question(error)
-            return None
-        self._trouble.ends()
-        self._clock = (answer.time, time.monotonic())
-        self._number, self._pending = self._pending.number, None
-        for message in answer.trouble:
-            self._trouble.meanwhile(message)
-        if answer.refused:
-            log.reports_refused(list(answer.refused))
-        if answer.dropped:
-            log.failures_dropped(answer.dropped)
-        if answer.state == "gone":
-            self._start_anew()
-        return answer
+            self._fail(pending, error)
+            return
+        pending.sent_at = time.monotonic()
+        self._watch()
 
-    def _forget_a_mere_question(self, error: StoreError) -> None:
-        """Drop a turn that tells nothing and certainly reached nobody, for a worker that has nothing else to end."""
-        self._sent = self._sent or not isinstance(error, StoreUnavailable) or error.sent
-        if self._pending is not None and not self._pending.entries and not self._sent:
+    def _fail(self, pending: _Pending, error: StoreError) -> None:
+        self._watch()
+        pending.sent_at = None
+        pending.in_doubt |= not isinstance(error, StoreUnavailable) or error.sent
+        if pending.essential or isinstance(error, StoreUnavailable):
+            self._trouble.begins(error)
+        else:
+            self._trouble.meanwhile(str(error))
+        turn = pending.turn
+        if turn is None:
             self._pending = None
+            pending.then(None)
+        elif not turn.entries and not pending.in_doubt:
+            self._pending = None  # a mere question that reached nobody: a worker that ends need not repeat it
+
+    def _watch(self) -> None:
+        """Have the selector watch the socket there is now, for what is awaited from it."""
+        now = self._line.fileno()
+        if self._watched not in (-1, now):
+            try:
+                self._selector.unregister(self._watched)
+            except (KeyError, ValueError):
+                pass
+            self._watched = -1
+        if now == -1:
+            return
+        events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._line.sending else 0)
+        if self._watched == -1:
+            self._selector.register(now, events, self)
+            self._watched, self._events = now, events
+        elif events != self._events:
+            self._selector.modify(now, events, self)
+            self._events = events
+
+    # -- the end -------------------------------------------------------------------------------------------------------
 
     def _start_anew(self) -> None:
         old = self.name
-        self.close()
-        self._entries, self._number, self.registered = [], 0, False
+        self._entries.clear()
+        self._number, self.registered = 0, False
         self._new_name()
         log.worker_replaced(old, self.name)
 
     def unregister(self) -> None:
         """Leave the boards. Jobs whose end could not be told stay in the reservations, and this is logged."""
-        untold = [entry for entry in self._untold() if entry.kind not in ("beat", "running")]
+        pending = self._pending.turn.entries if self._pending is not None and self._pending.turn is not None else ()
+        untold = [entry for entry in (*pending, *self._entries) if entry.kind not in ("beat", "running")]
         if untold:
             log.reports_untold(self.name, len(untold))
         deadline = time.monotonic() + _FAREWELL
-        while self.registered and not self.lost:
+        while self.registered and not self._trouble.lasts and self._pending is None:
             try:
-                left = self._reservations.unregister(self.workers)
+                left = self._line.ask(self.reservations.unregister(self.workers))
             except StoreError:
                 if time.monotonic() > deadline:
                     return
@@ -156,12 +299,9 @@ class Ledger:
                     log.reservations_left(self.name, left)
                 return
 
-    def _untold(self) -> list[Entry]:
-        return [*(self._pending.entries if self._pending is not None else ()), *self._entries]
-
     def close(self) -> None:
         """Close the connection; in a forked child, the child's copy of it alone."""
-        self._reservations.close()
+        self._line.close()
 
 
 class _Trouble:

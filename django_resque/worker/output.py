@@ -10,8 +10,8 @@ import tempfile
 
 from ..log import clean_line, has_room
 
-TAIL = 4096
-"""Bytes of a job's output that its failure record keeps."""
+TAIL = 64 * 1024
+"""Bytes of a job's output that are kept."""
 BLOCK = 1 << 20
 """Bytes that are copied at a time; between two times the dispatcher does everything else."""
 BACKLOG = 64 << 20
@@ -22,9 +22,13 @@ _KEEP_SIZE_AND_PUNCH_HOLE = 3
 
 
 class Stderr:
-    """The worker's own standard error. It is never waited for: what nobody reads is left out, and counted."""
+    """The worker's own standard error. It is never waited for: what nobody reads is left out, and counted.
 
-    def __init__(self) -> None:
+    ``quiet``: what commands write is not copied there at all.
+    """
+
+    def __init__(self, *, quiet: bool = False) -> None:
+        self.quiet = quiet
         self._descriptor = sys.stderr.fileno()
         self._left_out = 0
 
@@ -46,8 +50,8 @@ class Stderr:
 class Output:
     """An anonymous file that a performer's descriptors 1 and 2 lead to while it performs.
 
-    The performer writes; the dispatcher copies to the worker's own stderr, each line with the job's id before it, and
-    empties the file between jobs.
+    The performer writes at its end and reports where each job's output ends. The dispatcher copies to the worker's own
+    stderr, each line with the job's id before it, and gives back the memory of what it has copied.
     """
 
     def __init__(self, stderr: Stderr) -> None:
@@ -59,6 +63,7 @@ class Output:
                 self._file = os.dup(file.fileno())
         flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
         fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
+        self._begin = 0
         self._copied = 0
         self._tail = b""
         self._line = b""
@@ -66,37 +71,40 @@ class Output:
     def fileno(self) -> int:
         return self._file
 
-    def copy(self, job_id: str) -> bool:
-        """Copy the lines that are new, up to `BLOCK` bytes. True when there is more."""
-        waiting = os.fstat(self._file).st_size - self._copied
+    def size(self) -> int:
+        """Where what has been written ends."""
+        return os.fstat(self._file).st_size
+
+    def copy(self, job_id: str, end: int) -> bool:
+        """Copy the lines up to ``end`` that are new, up to `BLOCK` bytes. True when there is more."""
+        waiting = end - self._copied
         if waiting <= 0:
             return False
         if waiting > BACKLOG:
             self._leave_out(job_id, waiting - BLOCK)
-        self._copy_block(job_id)
+        self._copy_block(job_id, end)
         return waiting > BLOCK
 
-    def finish(self, job_id: str) -> str:
-        """Copy what is left, or the last `BLOCK` of it; empty the file; return the last `TAIL` bytes as text."""
-        waiting = os.fstat(self._file).st_size - self._copied
+    def finish(self, job_id: str, end: int) -> bytes:
+        """Copy what is left up to ``end``, or the last `BLOCK` of it; return the last `TAIL` bytes of the job."""
+        if end <= self._begin:
+            return b""
+        waiting = end - self._copied
         if waiting > BLOCK:
             self._leave_out(job_id, waiting - BLOCK)
         if waiting > 0:
-            self._copy_block(job_id)
-        if not self._copied:
-            return ""
+            self._copy_block(job_id, end)
         if self._line:
             self._write_lines(job_id, [self._line])
-        tail = self._tail.decode("utf-8", "replace")
-        os.ftruncate(self._file, 0)
-        self._copied, self._tail, self._line = 0, b"", b""
+        tail = self._tail
+        self._begin, self._tail, self._line = end, b"", b""
         return tail
 
     def close(self) -> None:
         os.close(self._file)
 
-    def _copy_block(self, job_id: str) -> None:
-        block = os.pread(self._file, BLOCK, self._copied)
+    def _copy_block(self, job_id: str, end: int) -> None:
+        block = os.pread(self._file, min(BLOCK, end - self._copied), self._copied)
         self._copied += len(block)
         _free(self._file, self._copied)
         self._tail = (self._tail + block[-TAIL:])[-TAIL:]
@@ -112,6 +120,8 @@ class Output:
         self._write_lines(job_id, [b"(%d bytes of output left out)" % size])
 
     def _write_lines(self, job_id: str, lines: list[bytes]) -> None:
+        if self._stderr.quiet or not lines:
+            return
         self._stderr.write(
             "".join(
                 f"[{job_id}] {clean_line(line.decode('utf-8', 'replace').rstrip(chr(13)))}\n" for line in lines

@@ -9,19 +9,20 @@ import ctypes
 import os
 import resource
 import signal
+import socket
 import sys
 import time
-from dataclasses import dataclass
 from types import FrameType
-from typing import NoReturn, TextIO
+from typing import NamedTuple, NoReturn, TextIO
 
 from setproctitle import setproctitle
 
 from .. import log
 from ..errors import InvalidPayload
 from ..job import Job
-from ..perform import Surroundings, perform
+from ..perform import Alarm, Surroundings, drop_connections, perform
 from .channel import Channel
+from .descendants import ENVIRONMENT, become_subreaper, end_children, mark
 from .report import Report
 
 _IGNORED = (
@@ -40,29 +41,56 @@ _OOM_SCORE = b"500"
 _libc = ctypes.CDLL(None)  # loaded before the fork
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """A job on its way to a performer. ``id`` is the job's, or the one given to it when its payload has none."""
+class Packet(NamedTuple):
+    """A job on its way to a performer.
+
+    ``id`` is the job's, or the one given to it when its payload has none. ``timeout`` is in seconds, None without a
+    limit. ``redelivered``: the job may have been begun before.
+    """
 
     token: str
     id: str
     queue: str
     payload: bytes
+    timeout: float | None = None
+    redelivered: bool = False
 
     def dump(self) -> bytes:
-        return b"%b\n%b\n%b\n%b" % (self.token.encode(), self.id.encode(), self.queue.encode(), self.payload)
+        header = f"{self.token}\n{self.id}\n{self.queue}\n{self.timeout or ''}\n{'1' if self.redelivered else ''}\n"
+        return header.encode() + self.payload
 
     @classmethod
     def load(cls, packet: bytes) -> Packet:
-        token, job_id, queue, payload = packet.split(b"\n", 3)
-        return cls(token.decode(), job_id.decode(), queue.decode(), payload)
+        token, job_id, queue, timeout, redelivered, payload = packet.split(b"\n", 5)
+        return cls(
+            token.decode(),
+            job_id.decode(),
+            queue.decode(),
+            payload,
+            float(timeout) if timeout else None,
+            bool(redelivered),
+        )
 
 
 class Performer:
-    """One performer. ``title`` is what its process title begins with."""
+    """One performer.
+
+    ``title`` is what its process title begins with. It leaves, to be replaced, after ``max_jobs`` jobs, above
+    ``max_rss`` MB of memory, and after a job that ends when it is older than ``max_age`` seconds. With a ``gate`` it is
+    a spare one: it takes its first job when a byte has come through there, and leaves when that is closed.
+    """
 
     def __init__(
-        self, *, inbox: Channel, reports: Channel, output: int, title: str, max_jobs: int, max_rss: int | None
+        self,
+        *,
+        inbox: Channel,
+        reports: Channel,
+        output: int,
+        title: str,
+        max_jobs: int,
+        max_rss: int | None,
+        max_age: float | None,
+        gate: socket.socket | None,
     ) -> None:
         self._inbox = inbox
         self._reports = reports
@@ -70,8 +98,12 @@ class Performer:
         self._title = title
         self._max_jobs = max_jobs
         self._max_rss = max_rss
+        self._max_age = max_age
+        self._gate = gate
+        self._born = time.monotonic()
         self._performed = 0
-        self._spoilt = False
+        self._to_be_replaced = False
+        self._shown: tuple[str, int] | None = None
 
     def run(self, parent: int) -> NoReturn:
         """Perform jobs until the inbox is closed or the performer is to be replaced, then end the process.
@@ -81,11 +113,8 @@ class Performer:
         status = 1
         try:
             self._settle_in(parent)
-            while (packet := self._inbox.receive()) is not None:
-                report = self._perform(Packet.load(packet))
-                self._reports.send(report.dump())
-                if report.leaving:
-                    break
+            if self._is_wanted():
+                self._work()
             status = 0
         except ConnectionError:
             pass  # the dispatcher is gone, and so is whoever could be told
@@ -104,6 +133,8 @@ class Performer:
         if sys.platform == "linux":
             _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             _offer_to_the_oom_killer()
+            os.environ[ENVIRONMENT] = mark(parent)
+        become_subreaper()
         if os.getppid() != parent:
             os._exit(1)  # it died before the kernel was told to tell us
         nothing = os.open(os.devnull, os.O_RDONLY)
@@ -116,10 +147,39 @@ class Performer:
         log.mail_failures_to_admins()
         setproctitle(f"{self._title}: Waiting")
 
+    def _is_wanted(self) -> bool:
+        """Wait until a spare performer is needed. False when it never will be."""
+        if self._gate is None:
+            return True
+        with self._gate:
+            return bool(self._gate.recv(1))
+
+    def _work(self) -> None:
+        while (packet := self._receive()) is not None:
+            report = self._perform(Packet.load(packet))
+            self._reports.send(report.dump())
+            if report.leaving:
+                break
+
+    def _receive(self) -> bytes | None:
+        try:
+            return self._inbox.receive(wait=False)
+        except BlockingIOError:
+            setproctitle(f"{self._title}: Waiting")
+            self._shown = None
+            return self._inbox.receive()
+
+    def _show(self, queue: str) -> None:
+        """Tell in the process title what is being done, to the second."""
+        shown = queue, int(time.time())
+        if shown != self._shown:
+            setproctitle(f"{self._title}: Processing {log.clean(queue)} since {shown[1]}")
+            self._shown = shown
+
     def _perform(self, packet: Packet) -> Report:
         self._performed += 1
-        setproctitle(f"{self._title}: Processing {log.clean(packet.queue)} since {int(time.time())}")
-        begun = time.monotonic()
+        self._show(packet.queue)
+        duration = 0.0
         failure: BaseException | None
         try:
             job = Job.from_payload(packet.payload, packet.queue, otherwise_id=packet.id)
@@ -127,35 +187,53 @@ class Performer:
             job, failure = Job("(unreadable payload)", queue=packet.queue, id=packet.id), error
         else:
             log.job_started(job)
-            failure = self._run(job)
-        duration = time.monotonic() - begun
+            failure, duration = self._run(job, packet)
+        end = os.fstat(self._output).st_size
         if failure is None:
             log.job_done(job, duration)
-            report = Report(packet.token, leaving=self._leaves())
-        else:
-            log.job_failed(job, failure, duration)
-            report = Report.of_failure(packet.token, failure, leaving=self._leaves())
-        setproctitle(f"{self._title}: Waiting")
-        return report
+            return Report(packet.token, leaving=self._leaves(), duration=duration, output_end=end)
+        log.job_failed(job, failure, duration)
+        return Report.of_failure(packet.token, failure, leaving=self._leaves(), duration=duration, output_end=end)
 
-    def _run(self, job: Job) -> BaseException | None:
-        """Perform the job, its output captured; returns what it raised."""
-        failure: BaseException | None = None
+    def _run(self, job: Job, packet: Packet) -> tuple[BaseException | None, float]:
+        """Perform the job, its output captured; returns what it raised and how long it took."""
+        alarm = Alarm(packet.timeout) if packet.timeout else None
         self._capture_output()
-        try:
-            perform(job)
-        except BaseException as error:  # a command may raise anything, and each is the job's failure, not the worker's
-            failure = error
+        begun = time.monotonic()
+        failure = self._attempt(job, packet.redelivered, alarm)
+        duration = time.monotonic() - begun
+        ended = end_children()
+        if alarm is not None and alarm.rang:
+            drop_connections()  # before anybody takes the job for ended
+            self._to_be_replaced = True
         try:
             self._release_output()
             self._surroundings.restore()
         except OSError as error:  # such as a descriptor that the command has closed
             log.performer_is_spoilt(error)
-            self._spoilt = True
+            self._to_be_replaced = True
+        if ended:
+            log.descendants_ended(job, ended)
+            self._to_be_replaced = True  # objects that stand for them are left, such as multiprocessing's own
+        return failure, duration
+
+    def _attempt(self, job: Job, redelivered: bool, alarm: Alarm | None) -> BaseException | None:
+        """Perform the job; when this returns, no code of the command's is called any more."""
+        failure: BaseException | None = None
+        try:
+            try:
+                perform(job, redelivered=redelivered, alarm=alarm)
+            except BaseException as error:  # a command may raise anything, and that is the job's failure, not ours
+                failure = error
+            self._surroundings.restore_signals()
+        except BaseException:  # its handler of a signal was called once more, when it had ended
+            self._surroundings.restore_signals()
         return failure
 
     def _leaves(self) -> bool:
-        if self._spoilt or self._performed >= self._max_jobs:
+        if self._to_be_replaced or self._performed >= self._max_jobs:
+            return True
+        if self._max_age is not None and time.monotonic() - self._born > self._max_age:
             return True
         return self._max_rss is not None and resident_memory() > self._max_rss
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 import traceback
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
 from ..errors import CommandExited
 from ..failure import message_of, printable
@@ -16,12 +17,12 @@ _MAX_LINES = 240
 _MAX_LINE = 1_000
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """The end of one job, by its ``token``.
 
     ``exception`` is the class name, empty when the job is done; ``error`` its message and ``backtrace`` its traceback,
     a line each. ``exit_status`` is what a command gave to ``sys.exit()``. ``leaving``: the performer takes no more.
+    ``duration`` is how many seconds the command took, ``output_end`` where what it wrote ends in the output file.
     """
 
     token: str
@@ -30,9 +31,13 @@ class Report:
     backtrace: Sequence[str] = ()
     exit_status: str = ""
     leaving: bool = False
+    duration: float = 0.0
+    output_end: int = 0
 
     @classmethod
-    def of_failure(cls, token: str, error: BaseException, *, leaving: bool) -> Report:
+    def of_failure(
+        cls, token: str, error: BaseException, *, leaving: bool, duration: float = 0.0, output_end: int = 0
+    ) -> Report:
         """What ``error`` was, short enough to be sent and kept."""
         return cls(
             token,
@@ -41,14 +46,40 @@ class Report:
             backtrace=_backtrace(error),
             exit_status=str(error.status)[:_MAX_LINE] if isinstance(error, CommandExited) else "",
             leaving=leaving,
+            duration=duration,
+            output_end=output_end,
         )
 
     def dump(self) -> bytes:
-        return json.dumps(asdict(self)).encode()
+        """Four lines; a failure follows as JSON."""
+        packet = f"{self.token}\n{self.duration:.6f}\n{self.leaving:d}\n{self.output_end}\n".encode()
+        if not self.exception:
+            return packet
+        return packet + json.dumps([self.exception, self.error, self.backtrace, self.exit_status]).encode()
 
     @classmethod
     def load(cls, packet: bytes) -> Report:
-        return cls(**json.loads(packet))
+        """Raises `ValueError` for what `dump` has not made."""
+        token, seconds, leaving, end, failure = packet.decode().split("\n", 4)
+        duration, output_end = float(seconds), int(end)
+        if not 0 <= duration < math.inf or leaving not in ("0", "1"):
+            raise ValueError("this is no report")
+        if not failure:
+            return cls(token, leaving=leaving == "1", duration=duration, output_end=output_end)
+        exception, error, backtrace, exit_status = _read_failure(failure)
+        return cls(token, exception, error, backtrace, exit_status, leaving == "1", duration, output_end)
+
+
+def _read_failure(text: str) -> list[Any]:
+    try:
+        found = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("this is no report") from error
+    if not isinstance(found, list) or list(map(type, found)) != [str, str, list, str] or not found[0]:
+        raise ValueError("this is no report")
+    if any(type(line) is not str for line in found[2]):
+        raise ValueError("this is no report")
+    return found
 
 
 def _backtrace(error: BaseException) -> list[str]:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 from ..job import Job
+from ..limits import Limits
 from ..store import Reserved
 from .channel import Channel
+from .options import Options
 from .output import Output, Stderr
 from .performer import Packet, Performer
 from .report import Report
@@ -19,61 +23,100 @@ _STABLE = 1.0
 """Seconds after which a performer that dies was not broken from the start."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Held:
     """A job that was reserved, and may have been given to a slot.
 
-    ``since`` is when it was given, monotonic. ``shown``: the boards know that it runs. ``lost``: another worker process
-    has it now, so nothing is told of it any more.
+    ``since`` is when it was its performer's to begin, monotonic. ``started``: Redis knows that it begins, which a job
+    that must not begin twice waits for. ``shown``: the boards know that it runs. ``lost``: another worker process has
+    it now, so nothing is told of it any more.
     """
 
     reserved: Reserved
     job: Job
+    limits: Limits
     since: float = 0.0
+    started: bool = False
     shown: bool = False
     lost: bool = False
 
     @property
-    def order(self) -> tuple[int, ...]:
-        """Sorts jobs as they were taken."""
-        return tuple(map(int, self.reserved.token.split(".")))
+    def at_most_once(self) -> bool:
+        return self.limits.on_crash == "fail"
+
+
+@dataclass(slots=True, eq=False)
+class Child:
+    """A performer's process. ``given`` counts its jobs; ``leaving``: it ends by itself, to be replaced; ``ending``: why
+    it is being killed, when that is no crash; ``gate``: opens for a spare one."""
+
+    pid: int
+    reports: Channel
+    gate: socket.socket | None
+    given: int = 0
+    leaving: bool = False
+    ending: str = ""
+    born: float = field(default_factory=time.monotonic)
 
 
 class Slot:
-    """An inbox that outlives performers, the performer there is now, and the job given to it.
+    """An inbox that outlives performers, the performer there is now and perhaps a spare one, and the jobs given to it.
 
-    ``worker`` is the worker's id. ``leaving``: the performer ends by itself, to be replaced. ``ending``: it is killed
-    to stop in time, which is no crash.
+    ``worker`` is the worker's id. ``held`` are the jobs in the order in which they are performed. ``target`` is how
+    many of that kind it is given at once.
     """
 
-    def __init__(self, stderr: Stderr) -> None:
+    def __init__(self, stderr: Stderr, options: Options) -> None:
         self.worker = ""
-        self.held: Held | None = None
-        self.pid: int | None = None
-        self.leaving = self.ending = False
+        self.held: deque[Held] = deque()
+        self.target = 1
+        self.child: Child | None = None
+        self.spare: Child | None = None
+        self.leavers: list[Child] = []
         self.inbox = Channel()
-        self.reports = Channel()
         self.output = Output(stderr)
-        self._started = 0.0
+        self._options = options
         self._start_after = 0.0
 
     @property
-    def ready(self) -> bool:
-        """Whether a performer is there that can be given a job."""
-        return self.pid is not None and self.held is None and not (self.leaving or self.ending)
+    def room(self) -> int:
+        """How many more jobs it could be given, whatever their kind; none behind one that takes long."""
+        child = self.child
+        if child is None or child.leaving or child.ending or (self.held and self.held[0].shown):
+            return 0
+        most = self._options.max_jobs
+        return most - child.given + (most - self.spare.given if self.spare is not None else 0)
 
-    # -- the performer -----------------------------------------------------------------------------------------------
+    @property
+    def children(self) -> Iterator[Child]:
+        """All its processes that have not ended."""
+        yield from self.leavers
+        for child in (self.child, self.spare):
+            if child is not None:
+                yield child
 
-    def may_start(self, now: float) -> bool:
+    # -- performers ----------------------------------------------------------------------------------------------------
+
+    def lacks_performer(self, now: float) -> bool:
         """Whether a performer is missing and it is time to start one."""
-        return self.pid is None and now >= self._start_after
+        return self.child is None and now >= self._start_after
 
-    def start(self, *, title: str, max_jobs: int, max_rss: int | None, forget: Callable[[], None]) -> None:
-        """Fork a performer. ``forget`` closes, in the child, what is the dispatcher's alone."""
-        self.reports.close()
-        self.reports = Channel()
-        self._started = time.monotonic()
-        self.leaving = self.ending = False
+    @property
+    def lacks_spare(self) -> bool:
+        """Whether the performer is going to leave after the jobs that it has, and nobody is there to follow it."""
+        child = self.child
+        return (
+            child is not None
+            and self.spare is None
+            and not (child.leaving or child.ending)
+            and child.given >= self._options.max_jobs
+        )
+
+    def start(self, *, title: str, forget: Callable[[], None]) -> Child:
+        """Fork a performer, a spare one when there is one already. ``forget`` closes, in the child, what is the
+        dispatcher's alone."""
+        reports = Channel()
+        ours, theirs = socket.socketpair() if self.child is not None else (None, None)
         parent = os.getpid()
         mask = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
@@ -81,86 +124,140 @@ class Slot:
             if pid == 0:
                 try:
                     forget()
+                    for child in self.children:
+                        _close(child)
                     self.inbox.writer.close()
-                    self.reports.reader.close()
+                    reports.reader.close()
+                    if ours is not None:
+                        ours.close()
                     Performer(
                         inbox=self.inbox,
-                        reports=self.reports,
+                        reports=reports,
                         output=self.output.fileno(),
                         title=title,
-                        max_jobs=max_jobs,
-                        max_rss=max_rss,
+                        max_jobs=self._options.max_jobs,
+                        max_rss=self._options.max_rss,
+                        max_age=self._options.max_age,
+                        gate=theirs,
                     ).run(parent)
                 finally:
                     os._exit(1)  # whatever went wrong, the child must not go on as a second dispatcher
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        self.pid = pid
-        self.reports.writer.close()  # so that the end of the performer is the end of the stream
+        reports.writer.close()  # so that the end of the performer is the end of the stream
+        if theirs is not None:
+            theirs.close()
+        child = Child(pid, reports, ours)
+        if self.child is None:
+            child.given = len(self.held)
+            self.child = child
+        else:
+            self.spare = child
+        return child
+
+    def dismiss(self) -> None:
+        """The performer leaves: let the spare one, if there is one, take its place."""
+        if self.child is not None:
+            self.leavers.append(self.child)
+        self.child, self.spare = self.spare, None
+        if self.child is not None and self.child.gate is not None:
+            try:
+                self.child.gate.send(b"!")
+            except OSError:
+                pass  # it has died; that is found out as for any other
+            self.child.gate.close()
+            self.child.gate = None
+
+    def remove(self, child: Child) -> bool:
+        """Take a process that has ended out; whether it was the performer, whose jobs are now nobody's."""
+        _close(child)
+        if child is self.spare:
+            self.spare = None
+        elif child is self.child:
+            self.dismiss()
+            self.leavers.remove(child)
+            return True
+        elif child in self.leavers:
+            self.leavers.remove(child)
+        return False
 
     def forget(self) -> None:
         """Close this process's copies of everything; what a performer does with the other slots."""
         self.inbox.close()
-        self.reports.close()
         self.output.close()
+        for child in self.children:
+            _close(child)
 
-    def wait_before_next_start(self) -> None:
+    def wait_before_next_start(self, child: Child | None = None) -> None:
         """Start no performer for a moment, when the last one did not live, or could not be started."""
         now = time.monotonic()
-        if self.pid is None and now - self._started < _STABLE:
+        if child is None or now - child.born < _STABLE:
             self._start_after = now + _STABLE
 
-    def kill(self) -> None:
-        """End the performer's process and all of its group."""
-        if self.pid is None:
-            return
-        for end in (os.killpg, os.kill):  # its group is its own from a moment after the fork on
-            try:
-                end(self.pid, signal.SIGKILL)
-            except ProcessLookupError:
-                continue
-
-    def died(self) -> int | None:
-        """The exit code of the performer, negative for a signal; None while it lives. Only once for each."""
-        if self.pid is None:
-            return None
-        pid, status = os.waitpid(self.pid, os.WNOHANG)
-        if pid == 0:
-            return None
-        self.pid = None
-        return os.waitstatus_to_exitcode(status)
-
-    # -- its job -----------------------------------------------------------------------------------------------------
+    # -- its jobs ------------------------------------------------------------------------------------------------------
 
     def hand_over(self, held: Held) -> None:
-        """Give the performer a job. Raises `OSError` when the system has nothing left to pass it on with."""
+        """Put a job in the inbox. Raises `OSError` when the system has nothing left to pass it on with."""
+        assert self.child is not None
         reserved = held.reserved
-        self.inbox.send(Packet(reserved.token, held.job.id, reserved.queue, reserved.payload).dump())
-        self.held = held
+        packet = Packet(
+            reserved.token,
+            held.job.id,
+            reserved.queue,
+            reserved.payload,
+            held.limits.timeout,
+            reserved.crashes is not None,
+        )
+        self.inbox.send(packet.dump())
+        if not self.held:
+            held.since = time.monotonic()
+        self.held.append(held)
+        performer = self.child if self.child.given < self._options.max_jobs or self.spare is None else self.spare
+        performer.given += 1
 
-    def take_back(self) -> Held | None:
-        """The job given, out of the inbox again, when nobody has begun it."""
+    def take_back(self) -> list[Held]:
+        """The jobs that nobody has begun, out of the inbox again, in order."""
+        count = 0
         try:
-            if self.held is None or self.inbox.receive(wait=False) is None:
-                return None
+            while count < len(self.held) and self.inbox.receive(wait=False) is not None:
+                count += 1
         except BlockingIOError:
-            return None
-        held, self.held = self.held, None
-        return held
+            pass
+        taken = [self.held.pop() for _ in range(count)]
+        for child in (self.spare, self.child):
+            if child is not None:
+                back = min(count, child.given)  # who of the two would have had them makes no difference
+                child.given -= back
+                count -= back
+        return taken[::-1]
 
-    def report(self) -> Report | None:
-        """The next report of the performer, if there is one now.
+    def report(self, child: Child) -> Report | None:
+        """The next report of a performer, if there is one now.
 
         Raises `EOFError` when none can come any more, or something came that is none: a command has found the socket.
         """
         try:
-            packet = self.reports.receive(wait=False)
+            packet = child.reports.receive(wait=False)
             if packet is None:
                 raise EOFError
-            report = Report.load(packet)
+            return Report.load(packet)
         except BlockingIOError:
             return None
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OSError) as error:
             raise EOFError from error
-        self.leaving = report.leaving
-        return report
+
+
+def kill(child: Child) -> None:
+    """End a performer's process and all of its group."""
+    for end in (os.killpg, os.kill):  # its group is its own from a moment after the fork on
+        try:
+            end(child.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+
+
+def _close(child: Child) -> None:
+    child.reports.close()
+    if child.gate is not None:
+        child.gate.close()
+        child.gate = None

@@ -28,10 +28,10 @@ from .keeper import Keeper
 from .locks import LockFile
 from .log import say_into
 from .place import Place
-from .program import find_server
+from .program import find_server, is_embedded_server
 from .start import start_in_own_session, start_server
 
-__all__ = ["IDLE", "LOOK_EVERY", "ensure_running", "find_server", "serve", "stop"]
+__all__ = ["IDLE", "LOOK_EVERY", "ensure_running", "find_server", "is_embedded_server", "serve", "stop"]
 
 LOOK_EVERY = 10.0
 """Seconds between two looks of the keeper at who is connected."""

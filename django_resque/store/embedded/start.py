@@ -12,7 +12,7 @@ from ...errors import ConfigurationError
 from .locks import STEP, LockFile
 from .log import limit, tail
 from .place import PATIENCE, Place
-from .program import spawn
+from .program import MARK, spawn
 from .talk import State, state_of
 
 
@@ -24,6 +24,7 @@ def start_in_own_session(place: Place, look_every: float, idle: float) -> None:
         for name, value in os.environ.items()
         if name != "DJANGO_SETTINGS_MODULE" and not name.startswith("DJANGO_RESQUE_")
     }
+    environment[MARK] = "1"
     environment["TMPDIR"] = tempfile.gettempdir()  # the same place, found anew
     environment["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, sys.path))  # "" is the current folder
     ended = subprocess.run(

@@ -1,28 +1,59 @@
 -- One turn of a worker process: take note of what became of its jobs, hand out more.
--- KEYS: 1 a key that never exists, 2 the process, 3 its reservations, 4 failed, 5 queues, 6 heartbeats, 7 crashes,
---       8 stat:processed, 9 stat:failed, 10 pause-all-workers, 11 the bell's channel
--- ARGV: 1 the prefix of all keys, 2 number of the turn, 3 jobs wanted, 4 the crash that is final,
---       5 seconds that crashes are remembered, 6 records kept in failed, 7 seconds a status is kept,
---       8 the same for a failure, 9 how many queues, then their names in order;
---       then for each entry: kind, token, worker, status id ('' = no status), status, status when requeued,
---       record (failure record, current job or heartbeat)
--- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>
--- Returns {state, server time, refused tokens, {token, queue, payload, crashes, …}, {trouble, …}, dropped failures};
+-- KEYS: 1 a key that never exists, 2 the process, 3 its reservations, 4 the processes, 5 failed, 6 queues, 7 heartbeats,
+--       8 crashes, 9 stat:processed, 10 stat:failed, 11 pause-all-workers, 12 the bell's channel
+-- ARGV: 1 the prefix of all keys, 2 number of the turn, 3 the member of the processes that is this one,
+--       4 seconds by which to renew its lease (0 = not now), 5 what to look at besides: p = processes, q = queues,
+--       6 the crash that is final, 7 seconds that crashes are remembered, 8 records kept in failed,
+--       9 seconds a status is kept, 10 the same for a failure, 11 seconds an output is kept,
+--       12 how many queues; then for each, in order: name, jobs wanted;
+--       then for each entry: kind (beat, running, start, done, failed, crashed, interrupted, given back), token,
+--       worker, status id, status, status when requeued, record (failure record, current job or heartbeat), output
+-- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>,
+--       django:output:<id>
+-- Returns {state, server time, {refused token, …}, queue, {payload, …}, {crashes, …}, {trouble, …}, dropped failures,
+--         {member, lease, …}, run id, length of failed, {queue, …}}; the jobs' tokens are <number>.1, <number>.2, …;
+--         crashes is empty when no payload has any, else -1 for those that have none;
 --         state is 'ok', 'paused' or 'gone' (unknown process). An older turn than the last is an error.
-local prefix, number, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
-local now = redis.call('TIME')[1]
+local prefix, number, queues = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[12])
+local time = redis.call('TIME')
+local now = string.format('%s.%06d', time[1], time[2])
 
 local last = redis.call('HGET', KEYS[2], 'number')
 if not last then
-  return {'gone', now, {}, {}, {}, 0}
+  return {'gone', now, {}, '', {}, {}, {}, 0, {}, '', 0, {}}
 end
 if number < tonumber(last) then
   return redis.error_reply('STALE turn ' .. ARGV[2] .. ' arrived after a later one')
 end
 
-local function split(reserved) -- queue, line feed, payload
+local trouble = {}
+local function try(...) -- for what people look at: it must not stand in the way of the jobs
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then
+    trouble[#trouble + 1] = reply.err .. ' (' .. tostring(select(2, ...)) .. ')'
+    return nil
+  end
+  return reply
+end
+
+local function answer(state, refused, queue, payloads, crashes, dropped)
+  local processes, run_id, failures, names = {}, '', 0, {}
+  if string.find(ARGV[5], 'p', 1, true) then
+    processes = redis.call('ZRANGE', KEYS[4], 0, 99, 'WITHSCORES')
+    local info = redis.pcall('INFO', 'server') -- which not everybody may ask for
+    run_id = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
+    failures = redis.call('LLEN', KEYS[5])
+  end
+  if string.find(ARGV[5], 'q', 1, true) then
+    names = redis.call('SMEMBERS', KEYS[6])
+  end
+  return {state, now, refused, queue, payloads, crashes, trouble, dropped, processes, run_id, failures, names}
+end
+
+local function split(reserved) -- queue, whether it has begun, payload
   local at = string.find(reserved, '\n', 1, true)
-  return string.sub(reserved, 1, at - 1), string.sub(reserved, at + 1)
+  local queue, begun = string.match(string.sub(reserved, 1, at - 1), '^([^\t]*)(.*)$')
+  return queue, begun ~= '', string.sub(reserved, at + 1)
 end
 
 local function words(text)
@@ -33,47 +64,45 @@ local function words(text)
   return found
 end
 
-local any_crashes = redis.call('EXISTS', KEYS[7]) == 1
-local function crashes_of(payload)
-  return any_crashes and tonumber(redis.call('HGET', KEYS[7], redis.sha1hex(payload)) or '0') or 0
+local any_crashes = redis.call('EXISTS', KEYS[8]) == 1
+local function crashes_of(payload) -- nil when it has never been begun and not ended
+  return any_crashes and tonumber(redis.call('HGET', KEYS[8], redis.sha1hex(payload)) or nil) or nil
 end
 
-local function hand_out(jobs, token, queue, payload)
-  local at = #jobs
-  jobs[at + 1], jobs[at + 2], jobs[at + 3], jobs[at + 4] = token, queue, payload, crashes_of(payload)
+local payloads, crashes = {}, {}
+local function hand_out(payload, count)
+  payloads[#payloads + 1] = payload
+  if any_crashes then
+    crashes[#crashes + 1] = count or -1
+  end
 end
 
 if number == tonumber(last) then -- the answer to this turn was lost: give it again
-  local answered = redis.call('HMGET', KEYS[2], 'state', 'refused', 'reserved', 'dropped')
-  local jobs = {}
-  for i = 1, tonumber(answered[3]) do
-    local token = ARGV[2] .. '.' .. i
-    local reserved = redis.call('HGET', KEYS[3], token)
-    if reserved then
-      local queue, payload = split(reserved)
-      hand_out(jobs, token, queue, payload)
+  local before = redis.call('HMGET', KEYS[2], 'state', 'refused', 'queue', 'reserved', 'dropped')
+  for i = 1, tonumber(before[4]) do
+    local reserved = redis.call('HGET', KEYS[3], ARGV[2] .. '.' .. i)
+    if not reserved then
+      return redis.error_reply('LOST reservation ' .. ARGV[2] .. '.' .. i)
     end
+    local _, _, payload = split(reserved)
+    hand_out(payload, crashes_of(payload))
   end
-  return {answered[1], now, words(answered[2]), jobs, {}, tonumber(answered[4])}
+  return answer(before[1], words(before[2]), before[3], payloads, crashes, tonumber(before[5]))
 end
 
 -- From here on nothing may fail: the types first, then a write that opens the way when the memory is full.
 redis.call('HLEN', KEYS[3])
-redis.call('LLEN', KEYS[4])
-redis.call('SCARD', KEYS[5])
-redis.call('HLEN', KEYS[7])
+redis.call('ZCARD', KEYS[4])
+redis.call('LLEN', KEYS[5])
+redis.call('SCARD', KEYS[6])
+redis.call('HLEN', KEYS[8])
 redis.call('DEL', KEYS[1])
 
-local refused, trouble, dropped, added = {}, {}, 0, false
-
-local function try(...) -- for what people look at: it must not stand in the way of the jobs
-  local reply = redis.pcall(...)
-  if type(reply) == 'table' and reply.err then
-    trouble[#trouble + 1] = reply.err .. ' (' .. select(2, ...) .. ')'
-    return nil
-  end
-  return reply
+if ARGV[4] ~= '0' then
+  redis.call('ZADD', KEYS[4], time[1] + ARGV[4], ARGV[3])
 end
+
+local refused, cleared, processed, failed = {}, {}, {}, {}
 
 local function set_status(id, status, seconds)
   if id ~= '' and seconds then
@@ -83,111 +112,156 @@ local function set_status(id, status, seconds)
   end
 end
 
+local function idle(worker) -- it performs nothing any more
+  if not cleared[worker] then
+    cleared[worker] = true
+    try('DEL', prefix .. 'worker:' .. worker)
+  end
+end
+
 local function ended(token, worker, payload)
   redis.call('HDEL', KEYS[3], token)
   if any_crashes then
-    redis.call('HDEL', KEYS[7], redis.sha1hex(payload))
+    redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
   end
-  try('DEL', prefix .. 'worker:' .. worker)
-  try('INCR', KEYS[8])
-  try('INCR', prefix .. 'stat:processed:' .. worker)
+  idle(worker)
+  processed[worker] = (processed[worker] or 0) + 1
 end
 
 local function fail(token, worker, payload, record)
-  redis.call('RPUSH', KEYS[4], record)
-  added = true
+  redis.call('RPUSH', KEYS[5], record)
   ended(token, worker, payload)
-  try('INCR', KEYS[9])
-  try('INCR', prefix .. 'stat:failed:' .. worker)
+  failed[worker] = (failed[worker] or 0) + 1
+end
+
+local function suspect(payload, count)
+  if redis.call('HLEN', KEYS[8]) >= 10000 then
+    redis.call('HDEL', KEYS[8], redis.call('HRANDFIELD', KEYS[8]))
+  end
+  redis.call('HSET', KEYS[8], redis.sha1hex(payload), count)
+  redis.call('EXPIRE', KEYS[8], ARGV[7])
+  any_crashes = true
 end
 
 local function requeue(token, worker, queue, payload)
   local length = try('LPUSH', prefix .. 'queue:' .. queue, payload)
   if not length then
-    return false -- its queue has become something else: the reservation keeps the job
+    return false -- its queue has become something else
   end
   redis.call('HDEL', KEYS[3], token)
-  redis.call('SADD', KEYS[5], queue)
-  try('DEL', prefix .. 'worker:' .. worker)
+  redis.call('SADD', KEYS[6], queue)
+  idle(worker)
   if length == 1 then
-    try('PUBLISH', KEYS[11], queue)
+    try('PUBLISH', KEYS[12], queue)
   end
   return true
 end
 
-local entry = 10 + tonumber(ARGV[9])
-while entry <= #ARGV do
-  local kind, token, worker, status_id = ARGV[entry], ARGV[entry + 1], ARGV[entry + 2], ARGV[entry + 3]
-  local status, status_requeued = ARGV[entry + 4], ARGV[entry + 5]
-  local record = ARGV[entry + 6]
-  entry = entry + 7
+for at = 13 + 2 * queues, #ARGV, 8 do
+  local kind, token, worker, status_id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local status, status_requeued, record, output = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
   local reserved = token ~= '' and redis.call('HGET', KEYS[3], token)
   if kind == 'beat' then
-    try('HSET', KEYS[6], worker, record)
+    try('HSET', KEYS[7], worker, record)
   elseif not reserved then
     refused[#refused + 1] = token
   else
-    local queue, payload = split(reserved)
+    local queue, begun, payload = split(reserved)
+    if output ~= '' then
+      try('SET', prefix .. 'django:output:' .. status_id, output, 'EX', ARGV[11])
+    end
     if kind == 'running' then
+      cleared[worker] = false
       try('SET', prefix .. 'worker:' .. worker, record)
       set_status(status_id, status)
+    elseif kind == 'start' then
+      if not begun then
+        redis.call('HSET', KEYS[3], token, queue .. '\t' .. worker .. '\n' .. payload)
+      end
     elseif kind == 'done' then
       ended(token, worker, payload)
-      set_status(status_id, status, ARGV[7])
-    elseif kind == 'failed' then
-      fail(token, worker, payload, record)
-      set_status(status_id, status, ARGV[8])
-    elseif kind == 'crashed' then
-      local crashes = crashes_of(payload) + 1
-      if crashes >= tonumber(ARGV[4]) then
-        fail(token, worker, payload, record)
-        set_status(status_id, status, ARGV[8])
-      else
-        any_crashes = true
-        redis.call('HSET', KEYS[7], redis.sha1hex(payload), crashes)
-        redis.call('EXPIRE', KEYS[7], ARGV[5])
-        if requeue(token, worker, queue, payload) then
-          set_status(status_id, status_requeued)
-        end
+      set_status(status_id, status, ARGV[9])
+    else -- failed, or crashed, interrupted, given back
+      local count = crashes_of(payload)
+      if kind == 'crashed' then
+        count = (count or 0) + 1
+      elseif kind == 'interrupted' then
+        count = count or 0
       end
-    elseif kind == 'given back' then
-      if requeue(token, worker, queue, payload) then
+      local final = kind == 'failed' or (kind == 'crashed' and count >= tonumber(ARGV[6]))
+      if not final and requeue(token, worker, queue, payload) then
+        if count then
+          suspect(payload, count)
+        end
         set_status(status_id, status_requeued)
+      else
+        fail(token, worker, payload, record)
+        set_status(status_id, status, ARGV[10])
       end
     end
   end
 end
 
-if added then
+for worker, count in pairs(processed) do
+  try('INCRBY', KEYS[9], count)
+  try('INCRBY', prefix .. 'stat:processed:' .. worker, count)
+end
+
+local dropped = 0
+if next(failed) then
+  for worker, count in pairs(failed) do
+    try('INCRBY', KEYS[10], count)
+    try('INCRBY', prefix .. 'stat:failed:' .. worker, count)
+  end
   -- A few at a time: the list may be another program's, and far longer than ours.
-  dropped = math.max(0, math.min(redis.call('LLEN', KEYS[4]) - tonumber(ARGV[6]), 100))
+  dropped = math.max(0, math.min(redis.call('LLEN', KEYS[5]) - tonumber(ARGV[8]), 100))
   if dropped > 0 then
-    redis.call('LTRIM', KEYS[4], dropped, -1)
+    redis.call('LTRIM', KEYS[5], dropped, -1)
   end
 end
 
-local state, jobs, reserved = 'ok', {}, 0
-local pause = redis.pcall('GET', KEYS[10])
+local function take(queue, wanted) -- a batch comes from one queue; a suspect comes alone
+  local key, size, new = prefix .. 'queue:' .. queue, 0, {}
+  while #payloads < wanted and size < 1000000 do
+    local count
+    if any_crashes then
+      local head = try('LINDEX', key, 0)
+      count = head and crashes_of(head)
+      if count and #payloads > 0 then
+        break
+      end
+    end
+    local payload = try('LPOP', key)
+    if not payload then
+      break
+    end
+    hand_out(payload, count)
+    size = size + #payload
+    new[#new + 1] = ARGV[2] .. '.' .. #payloads
+    new[#new + 1] = queue .. '\n' .. payload
+    if count then
+      break
+    end
+  end
+  if #new > 0 then
+    redis.call('HSET', KEYS[3], unpack(new))
+  end
+  return #new > 0
+end
+
+local state, taken = 'ok', ''
+local pause = redis.pcall('GET', KEYS[11])
 if type(pause) == 'string' and string.lower(string.match(pause, '^%s*(.-)%s*$')) == 'true' then
   state = 'paused'
 else
-  for i = 10, 9 + tonumber(ARGV[9]) do
-    while reserved < wanted do
-      local payload = try('LPOP', prefix .. 'queue:' .. ARGV[i])
-      if not payload then
-        break
-      end
-      reserved = reserved + 1
-      local token = ARGV[2] .. '.' .. reserved
-      redis.call('HSET', KEYS[3], token, ARGV[i] .. '\n' .. payload)
-      hand_out(jobs, token, ARGV[i], payload)
-    end
-    if reserved > 0 then
-      break -- a batch comes from one queue, the first that has a job
+  for i = 13, 12 + 2 * queues, 2 do
+    if take(ARGV[i], tonumber(ARGV[i + 1])) then
+      taken = ARGV[i]
+      break
     end
   end
 end
 
-redis.call('HSET', KEYS[2], 'number', number, 'state', state, 'refused', table.concat(refused, ' '),
-  'reserved', reserved, 'dropped', dropped)
-return {state, now, refused, jobs, trouble, dropped}
+redis.call('HSET', KEYS[2], 'number', number, 'state', state, 'refused', table.concat(refused, ' '), 'queue', taken,
+  'reserved', #payloads, 'dropped', dropped)
+return answer(state, refused, taken, payloads, crashes, dropped)

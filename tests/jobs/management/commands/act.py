@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import logging
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import redis
 from django.core.management.base import CommandError
 
 from django_resque import current_job
+from django_resque.errors import JobTimeout
 from django_resque.management import JobCommand
+from django_resque.store.embedded import ensure_running
 
 
 def facts() -> redis.Redis:
@@ -116,6 +120,7 @@ class Command(JobCommand):
             "path": "PATH" in os.environ,
             "pid": os.getpid(),
             "ppid": os.getppid(),
+            "mark": os.environ.get("DJANGO_RESQUE_WORKER"),
             "pgid": os.getpgid(0),
             "stdin": os.readlink("/proc/self/fd/0"),
             "descriptors": [_target(name) for name in sorted(os.listdir("/proc/self/fd"), key=int)],
@@ -125,6 +130,7 @@ class Command(JobCommand):
         job = current_job()
         if job is not None:
             about["job"] = [job.id, job.command, job.queue, job.attempt]
+            about["redelivered"] = job.redelivered
         facts().rpush(key, repr(about))
 
     def chatter(self, key: str) -> None:
@@ -155,6 +161,77 @@ class Command(JobCommand):
         facts().rpush(
             key, repr((signal.getitimer(signal.ITIMER_REAL), [int(number) for number in blocked], time.tzname))
         )
+
+    def nap(self, seconds: float, key: str = "") -> None:
+        """Say ``key`` and sleep."""
+        if key:
+            facts().rpush(key, os.getpid())
+        time.sleep(seconds)
+
+    def swallow(self) -> None:
+        """Take no notice of a timeout."""
+        with contextlib.suppress(JobTimeout):
+            time.sleep(60)
+
+    def translate(self) -> None:
+        """Make another exception of a timeout."""
+        try:
+            time.sleep(60)
+        except JobTimeout as error:
+            raise ValueError("it took too long") from error
+
+    def hang_in_c(self, key: str = "") -> None:
+        """Loop where Python calls no handler of a signal."""
+        if key:
+            facts().rpush(key, os.getpid())
+        sum(itertools.repeat(0))
+
+    def leave_an_alarm(self) -> None:
+        """Leave a handler that raises, and a timer that calls it again and again."""
+
+        def ring(number: int, frame: object) -> None:
+            raise TimeoutError("of the command's own")
+
+        signal.signal(signal.SIGVTALRM, ring)
+        signal.signal(signal.SIGALRM, ring)
+        signal.setitimer(signal.ITIMER_REAL, 0.0001, 0.0001)
+
+    def own_alarm(self, seconds: float) -> None:
+        """Use SIGALRM for a purpose of one's own."""
+        signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.setitimer(signal.ITIMER_REAL, seconds)
+        signal.pause()
+
+    def leave_running(self, key: str, how: str) -> None:
+        """Leave a process behind and push its pid to ``key``. ``how`` it is started: plain, setsid, twice or forked."""
+        if how in ("plain", "setsid"):
+            child = subprocess.Popen(["sleep", "600"], start_new_session=how == "setsid")
+            facts().rpush(key, child.pid)
+        elif os.fork() == 0:
+            os.setsid()
+            if how == "twice" and os.fork():
+                os._exit(0)
+            facts().rpush(key, os.getpid())
+            time.sleep(600)
+            os._exit(0)
+        else:
+            with facts() as client:
+                client.rpush(key, client.blpop([key], timeout=60)[1])  # type: ignore[index]
+
+    def leave_dead(self) -> None:
+        """Leave a child that has ended, and nobody has waited for."""
+        if (child := os.fork()) == 0:
+            os._exit(0)
+        os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+
+    def leave_running_and_die(self, key: str, how: str) -> None:
+        """The same, and die of SIGKILL."""
+        self.leave_running(key, how)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    def start_embedded(self, folder: str) -> None:
+        """Start an embedded server."""
+        ensure_running(Path(folder), look_every=0.02, idle=60)
 
     def log(self, text: str) -> None:
         logging.getLogger("django_resque").warning(text)

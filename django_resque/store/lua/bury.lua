@@ -1,0 +1,81 @@
+-- Give back, or fail, what a dead worker process held; take it off the boards when nothing is left.
+-- KEYS: 1 a key that never exists, 2 the process, 3 its reservations, 4 the processes, 5 failed, 6 queues, 7 heartbeats,
+--       8 crashes, 9 stat:processed, 10 stat:failed, 11 the set of workers, 12 the bell's channel
+-- ARGV: 1 the prefix of all keys, 2 the member of the processes that it is, 3 seconds that crashes are remembered,
+--       4 seconds the status of a failure is kept, 5 how many workers, then their ids;
+--       then for each reservation, the last taken first: what to do (requeue, fail, or drop what has a
+--       failure record already), token, crashes to note
+--       (-1 = none), status id, status when failed, status when requeued, failure record
+-- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, worker:<id>:started, stat:processed:<id>,
+--       stat:failed:<id>
+-- Returns {reservations left, {token, …} of those that were still there, {trouble, …}}.
+local prefix = ARGV[1]
+if redis.call('HEXISTS', KEYS[2], 'number') == 1 or not redis.call('ZSCORE', KEYS[4], ARGV[2]) then
+  return {0, {}, {}} -- nobody has declared it dead, or all has been done
+end
+redis.call('HLEN', KEYS[3])
+redis.call('LLEN', KEYS[5])
+redis.call('SCARD', KEYS[6])
+redis.call('HLEN', KEYS[8])
+redis.call('SCARD', KEYS[11])
+redis.call('DEL', KEYS[1]) -- the first write opens the way when the memory is full
+
+local trouble, done = {}, {}
+local function try(...) -- for what people look at: it must not stand in the way of the jobs
+  local reply = redis.pcall(...)
+  if type(reply) == 'table' and reply.err then
+    trouble[#trouble + 1] = reply.err .. ' (' .. tostring(select(2, ...)) .. ')'
+    return nil
+  end
+  return reply
+end
+
+local workers = tonumber(ARGV[5])
+for at = 6 + workers, #ARGV, 7 do
+  local act, token, crashes, status_id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  local failed, requeued, record = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
+  local reserved = redis.call('HGET', KEYS[3], token)
+  if reserved then
+    local line = string.find(reserved, '\n', 1, true)
+    local queue, payload = string.match(string.sub(reserved, 1, line - 1), '^[^\t]*'), string.sub(reserved, line + 1)
+    local sha = redis.sha1hex(payload)
+    local length = act == 'requeue' and try('LPUSH', prefix .. 'queue:' .. queue, payload)
+    if length then
+      redis.call('SADD', KEYS[6], queue)
+      if length == 1 then
+        try('PUBLISH', KEYS[12], queue)
+      end
+      if crashes ~= '-1' then
+        if redis.call('HLEN', KEYS[8]) >= 10000 then
+          redis.call('HDEL', KEYS[8], redis.call('HRANDFIELD', KEYS[8]))
+        end
+        redis.call('HSET', KEYS[8], sha, crashes)
+        redis.call('EXPIRE', KEYS[8], ARGV[3])
+      end
+      try('SET', prefix .. 'job:' .. status_id .. ':status', requeued, 'XX', 'KEEPTTL')
+    else
+      try('INCR', KEYS[9])
+      if act ~= 'drop' then -- failed, or its queue has become something else
+        redis.call('RPUSH', KEYS[5], record)
+        try('INCR', KEYS[10])
+        try('SET', prefix .. 'job:' .. status_id .. ':status', failed, 'XX', 'EX', ARGV[4])
+      end
+      redis.call('HDEL', KEYS[8], sha)
+    end
+    redis.call('HDEL', KEYS[3], token)
+    done[#done + 1] = token
+  end
+end
+
+local left = redis.call('HLEN', KEYS[3])
+if left == 0 then
+  for i = 6, 5 + workers do
+    local worker = prefix .. 'worker:' .. ARGV[i]
+    redis.call('SREM', KEYS[11], ARGV[i])
+    try('HDEL', KEYS[7], ARGV[i])
+    try('DEL', worker, worker .. ':started', prefix .. 'stat:processed:' .. ARGV[i], prefix .. 'stat:failed:' .. ARGV[i])
+  end
+  redis.call('DEL', KEYS[2])
+  redis.call('ZREM', KEYS[4], ARGV[2])
+end
+return {left, done, trouble}

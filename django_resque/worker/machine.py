@@ -1,0 +1,54 @@
+"""What tells a process from every other, and proves its death, on the machine where it runs (Linux)."""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+
+
+def identity() -> str:
+    """This process: boot, pid namespace, pid and start time. Empty where the system does not tell (macOS)."""
+    place, started = _place(), start_time(os.getpid())
+    return f"{place}/{os.getpid()}/{started}" if place and started else ""
+
+
+def is_dead(found: str) -> bool:
+    """Whether the process of this `identity` is proved dead.
+
+    Never for one of another machine, an earlier boot or another container, of which nothing is known here. A process
+    that may not be looked at is alive.
+    """
+    place, _, rest = found.rpartition("/")
+    place, _, pid = place.rpartition("/")
+    if not place or place != _place() or not pid.isdigit():
+        return False
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:  # another user's
+        return False
+    started = start_time(int(pid))
+    return bool(started) and started != rest
+
+
+def start_time(pid: int) -> str:
+    """When a process began, in clock ticks since the boot; empty when it is not told. (proc_pid_stat(5), field 22)"""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()  # a name may hold anything, also blanks and brackets
+    except OSError:
+        return ""
+    if fields[0] in (b"Z", b"X"):
+        return "ended"  # a zombie does nothing any more
+    return fields[19].decode()
+
+
+@cache
+def _place() -> str:
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            boot = file.read().strip()
+        return f"{boot}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return ""

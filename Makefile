@@ -6,13 +6,15 @@ PYTHON :=
 ARGS :=
 RUN := $(VENV)/bin/python
 
-.PHONY: help demo test serve bench
+.PHONY: help demo test serve bench storm
 
 help:
 	@echo "make demo     play the testproject's scenarios with and without django_resque, and print what happened"
 	@echo "make test     run the whole test suite and print its coverage"
 	@echo "make serve    leave the testproject running: web server, worker and Redis, until Ctrl-C"
-	@echo "make bench    jobs per second, beside those of huey"
+	@echo "make bench    measure it beside huey, dramatiq, Celery, django-q2 and RQ (25 minutes), into bench/RESULTS.md"
+	@echo "make storm    kill, freeze and cut off everything under load, and check that every promise is kept;"
+	@echo "              make storm seconds=600 jobs=60000 faults=1000 seed=7 is a long one that can be repeated"
 
 demo: $(VENV)/testproject.installed
 	@$(RUN) testproject/manage.py demo $(ARGS)
@@ -22,6 +24,9 @@ serve: $(VENV)/testproject.installed
 
 bench: $(VENV)/bench.installed
 	@$(RUN) bench/run.py $(ARGS)
+
+storm: $(VENV)/test.installed
+	@$(RUN) -m tests.storm $(foreach name,seconds jobs faults seed,$(if $($(name)),--$(name) $($(name)))) $(ARGS)
 
 # The coverage is printed whether the tests passed or not; it is their result that counts.
 test: $(VENV)/test.installed

@@ -1,99 +1,87 @@
-"""Jobs per second, beside huey's: the same no-op, the same Redis, the same machine, taking turns.
+"""django_resque beside its peers: see harness/measures/ for what is measured, and RESULTS.md for what came out.
 
-A round of a system is: enqueue the jobs one call at a time, then start its consumer with one process and let it drain
-the queue. The first and the last job note the time, so the consumer's start does not count.
+A run of all measures with the default settings writes bench/RESULTS.md; any other prints its table, and writes it to
+--output when that is given.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import platform
-import statistics
-import subprocess
+import signal
 import sys
+import time
 from pathlib import Path
 
-import redis
+BENCH = Path(__file__).resolve().parent
+sys.path.insert(0, str(BENCH.parent))  # the private Redis of the tests; the folder above is not installed
 
-HERE = Path(__file__).parent
-sys.path.insert(0, str(HERE.parent))
+from harness import report  # noqa: E402
+from harness.ground import Ground  # noqa: E402
+from harness.measure import Measure, Samples, Scale, carry_out  # noqa: E402
+from harness.measures import MEASURES  # noqa: E402
 
-from tests.servers import RedisServer  # noqa: E402  the folder above is not installed
-
-CONSUMERS = {
-    "django_resque": ["resque_worker", "-q", "default", "-n", "1"],
-    "huey": ["run_huey", "-w", "1", "-k", "process"],
-}
+RESULTS = BENCH / "RESULTS.md"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--jobs", type=int, default=10_000, help="in a round (default: 10000)")
-    parser.add_argument("--rounds", type=int, default=3, help="of each system (default: 3)")
-    options = parser.parse_args()
-    rates: dict[str, list[tuple[float, float]]] = {system: [] for system in CONSUMERS}
-    with RedisServer() as server, server.client() as client:
-        version = client.info("server").get("valkey_version") or client.info("server")["redis_version"]
-        print(
-            f"{options.jobs:,} no-op jobs, {options.rounds} rounds, Redis {version}, Python {platform.python_version()}"
-        )
-        for number in range(1, options.rounds + 1):
-            for system in CONSUMERS:
-                client.flushall()
-                enqueued = enqueue(system, options.jobs, server.url)
-                drained = drain(system, options.jobs, server.url, client)
-                rates[system].append((enqueued, drained))
-                print(f"round {number}  {system:14} enqueue {enqueued:8,.0f}/s   drain {drained:8,.0f}/s", flush=True)
-    print_medians(rates)
-
-
-def enqueue(system: str, jobs: int, url: str) -> float:
-    """Calls a second."""
-    command = [sys.executable, HERE / "enqueue.py", system, str(jobs)]
-    return float(subprocess.run(command, env=environment(url), check=True, capture_output=True, text=True).stdout)
-
-
-def drain(system: str, jobs: int, url: str, client: redis.Redis) -> float:
-    """Jobs a second between the first and the last."""
-    consumer = subprocess.Popen(
-        [sys.executable, "-m", "django", *CONSUMERS[system]],
-        env=environment(url),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+    options = parse()
+    scale = Scale(
+        jobs=options.jobs or (2_000 if options.quick else 20_000),
+        rounds=options.rounds or (1 if options.quick else 3),
+        quick=options.quick,
     )
-    try:
-        first, last = (next_mark(client), next_mark(client))
-    finally:
-        consumer.terminate()
-        consumer.wait(30)
-    return jobs / (last - first)
+    measures = [
+        cls(scale) for cls in MEASURES if (cls.name in options.only if options.only else options.slow or not cls.slow)
+    ]
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))  # so that what was started is ended
+    results: list[tuple[Measure, Samples]] = []
+    begun = time.monotonic()
+    with Ground(logs=options.logs) as ground:
+        redis, load = ground.redis, os.getloadavg()[0]
+        print(f"{redis}; {scale.jobs:,} jobs, {scale.rounds} rounds; load {load:.2f}", flush=True)
+        for measure in measures:
+            print(f"{measure.name}: {measure.title}", flush=True)
+            results.append((measure, carry_out(measure, ground, lambda line: print(line, flush=True))))
+    print(f"\n{time.monotonic() - begun:.0f} s\n")
+    print("\n".join(report.table(results)))
+    whole = not options.only and not options.quick and scale == Scale()
+    output = options.output or (RESULTS if whole else None)
+    if output:
+        report.write(output, results, redis=redis, load=load, notes=BENCH / "notes.md", command=command(options))
+        print(f"\nWritten to {output}")
 
 
-def next_mark(client: redis.Redis) -> float:
-    while (found := client.blpop(["bench:marks"], timeout=1)) is None:
-        pass
-    return float(found[1])
+def command(options: argparse.Namespace) -> str:
+    """How this run can be repeated."""
+    chosen = [f"--{name}" for name in ("quick", "slow") if getattr(options, name)]
+    chosen += [f"--{name} {value}" for name in ("rounds", "jobs") if (value := getattr(options, name)) is not None]
+    chosen += [f"--only {','.join(options.only)}"] if options.only else []
+    return f'make bench ARGS="{" ".join(chosen)}"' if chosen else "make bench"
 
 
-def environment(url: str) -> dict[str, str]:
-    return {
-        **os.environ,
-        "BENCH_REDIS": url,
-        "DJANGO_SETTINGS_MODULE": "project.settings",
-        "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}",
-    }
-
-
-def print_medians(rates: dict[str, list[tuple[float, float]]]) -> None:
-    medians = {
-        system: [statistics.median(column) for column in zip(*rounds, strict=True)] for system, rounds in rates.items()
-    }
-    print("\nmedians            enqueue/s     drain/s")
-    for system, (enqueued, drained) in medians.items():
-        print(f"{system:14} {enqueued:13,.0f} {drained:11,.0f}")
-    ratios = [ours / theirs for ours, theirs in zip(medians["django_resque"], medians["huey"], strict=True)]
-    print(f"{'ratio':14} {ratios[0]:12.2f}x {ratios[1]:10.2f}x")
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = [cls.name for cls in MEASURES]
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        metavar="MEASURE,…",
+        help=f"these alone: {', '.join(names)}",
+    )
+    parser.add_argument("--rounds", type=int, metavar="N", help="of each system (default: 3)")
+    parser.add_argument("--jobs", type=int, metavar="N", help="in a drain (default: 20000)")
+    parser.add_argument("--quick", action="store_true", help="one round of a tenth of everything; figures mean nothing")
+    parser.add_argument("--slow", action="store_true", help="with those that take minutes")
+    parser.add_argument("--output", type=Path, metavar="PATH", help="where to write the report")
+    parser.add_argument("--logs", type=Path, metavar="FOLDER", help="keep what consumers write there")
+    options = parser.parse_args()
+    for name in options.only or ():
+        if name not in names:
+            parser.error(f"there is no measure {name!r}; there are {', '.join(names)}")
+    if options.logs:
+        options.logs.mkdir(parents=True, exist_ok=True)
+    return options
 
 
 if __name__ == "__main__":

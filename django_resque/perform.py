@@ -6,6 +6,7 @@ import _signal  # type: ignore[import-not-found]  # what `signal` calls; making 
 import contextvars
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -188,11 +189,20 @@ class Surroundings:
                 for number, action in self._signals:
                     if _signal.getsignal(number) is not action:
                         signal.signal(number, action)
-                _signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
+                self._unblock()
                 return
             except BaseException as error:  # one of its handlers was called, which concerns nobody any more
                 raised = error
         raise raised
+
+    def _unblock(self) -> None:
+        blocked = _signal.pthread_sigmask(signal.SIG_BLOCK, ())
+        if blocked == self._blocked:
+            return
+        if sys.platform == "linux":
+            while signal.sigtimedwait(blocked, 0):  # what waited for its handler is not to meet another, or none
+                pass
+        signal.pthread_sigmask(signal.SIG_SETMASK, self._blocked)
 
     def restore(self) -> None:
         """Undo what else it has changed. Raises `OSError` when that cannot be done."""

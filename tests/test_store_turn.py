@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import dataclasses
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,47 +12,18 @@ import pytest
 import redis
 
 from django_resque.errors import StoreError, StoreUnavailable
-from django_resque.store import Answer, Entry, Reserved, Turn, store
+from django_resque.store import Answer, Entry, Process, Reserved, Turn, store
 
+from .processes_in_redis import IDENTITY, WORKER, TurnTaker, digest, full, state
 from .proxy import Proxy
 from .servers import RedisServer
 
-WORKER = "host~abc123-1:42:default"
-PREFIX = "resque:"
-
-
-class Process:
-    """A worker process with one worker, ``WORKER``, that is registered and takes turns."""
-
-    def __init__(self, name: str = "abc123", *, register: bool = True) -> None:
-        self.reservations = store().reservations(name)
-        self.number = 0
-        if register:
-            assert self.register()
-
-    def register(self) -> bool:
-        return self.reservations.register([WORKER], started="2026-11-20 13:21:45 +0000", heartbeat="a time")
-
-    def turn(self, *entries: Entry, wanted: int = 0, queues: Sequence[str] = ("default",)) -> Answer:
-        """The next turn."""
-        self.number += 1
-        return self.again(*entries, wanted=wanted, queues=queues)
-
-    def again(self, *entries: Entry, wanted: int = 0, queues: Sequence[str] = ("default",)) -> Answer:
-        """A turn with the number of the last one."""
-        return self.reservations.turn(Turn(self.number, entries, wanted, queues))
-
-    def reserve(self, *payloads: bytes | str, queue: str = "default") -> list[Reserved]:
-        """Jobs with these payloads, pushed and taken."""
-        store().client.rpush(f"{store().keys.prefix}queue:{queue}", *payloads)
-        return list(self.turn(wanted=len(payloads), queues=[queue]).jobs)
-
 
 @pytest.fixture
-def process() -> Iterator[Process]:
-    process = Process()
+def process() -> Iterator[TurnTaker]:
+    process = TurnTaker()
     yield process
-    process.reservations.close()
+    process.close()
 
 
 def entry(kind: str, reserved: Reserved | None = None, **more: Any) -> Entry:
@@ -71,21 +42,6 @@ def entry(kind: str, reserved: Reserved | None = None, **more: Any) -> Entry:
     )
 
 
-def digest(payload: bytes) -> str:
-    return hashlib.sha1(payload).hexdigest()
-
-
-def state(client: redis.Redis) -> dict[str, Any]:
-    """Everything in Redis: key without the prefix → value."""
-    read = {
-        b"string": client.get,
-        b"list": lambda key: client.lrange(key, 0, -1),
-        b"set": lambda key: set(client.smembers(key)),  # redis-py 5.1 gives a list
-        b"hash": client.hgetall,
-    }
-    return {key.decode().removeprefix(PREFIX): read[client.type(key)](key) for key in client.keys()}
-
-
 @contextmanager
 def changes(client: redis.Redis) -> Iterator[dict[str, Any]]:
     """What the block changes: key → value, None for keys that it removes. The record of the turn itself is left out."""
@@ -95,16 +51,6 @@ def changes(client: redis.Redis) -> Iterator[dict[str, Any]]:
     after = state(client)
     found.update({key: after.get(key) for key in before.keys() | after.keys() if before.get(key) != after.get(key)})
     found.pop("django:process:abc123", None)
-
-
-@contextmanager
-def full(client: redis.Redis) -> Iterator[None]:
-    """The server has no memory left."""
-    client.config_set("maxmemory", 1)
-    try:
-        yield
-    finally:
-        client.config_set("maxmemory", 0)
 
 
 # -- taking jobs -------------------------------------------------------------------------------------------------------
@@ -163,18 +109,26 @@ def test_no_jobs_while_all_workers_are_paused(process, clean_redis, value, pause
 # -- the number of a turn ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["done", "failed", "crashed", "given back"])
+KINDS = ["done", "failed", "crashed", "interrupted", "given back"]
+
+
+def timeless(answer: Answer) -> Answer:
+    """The answer without what the clock puts into it."""
+    return dataclasses.replace(answer, time=0, look=None)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "running", "start"])
 def test_a_turn_that_is_repeated_does_nothing_and_gets_the_same_answer(process, clean_redis, kind):
     first, second = process.reserve("a", "b")
     clean_redis.rpush("resque:queue:default", "c", "d")
     gone = Reserved("9.9", "default", b"gone")
     turn = [entry(kind, first), entry("done", gone), entry("done", second)]
     answer = process.turn(*turn, wanted=2)
-    assert len(answer.jobs) == 2
+    assert len(answer.jobs) == (1 if kind in ("crashed", "interrupted") else 2)  # then the first is a suspect
     assert answer.refused == ["9.9"]
     before = state(clean_redis)
     for _ in range(3):
-        assert process.again(*turn, wanted=2) == answer
+        assert timeless(process.again(*turn, wanted=2)) == timeless(answer)
     assert state(clean_redis) == before
     assert clean_redis.get("resque:stat:processed") == (b"2" if kind in ("done", "failed") else b"1")
 
@@ -193,18 +147,20 @@ def test_an_older_turn_is_refused_and_does_nothing(process, clean_redis):
 def test_a_process_that_is_not_known_is_gone(clean_redis):
     clean_redis.rpush("resque:queue:default", "a")
     before = state(clean_redis)
-    answer = Process("nobody", register=False).turn(entry("beat"), wanted=1)
-    assert (answer.state, answer.jobs) == ("gone", [])
+    nobody = TurnTaker("nobody", register=False)
+    answer = nobody.turn(entry("beat"), wanted=1, renew=True, look=True)
+    nobody.close()
+    assert (answer.state, answer.jobs, answer.look) == ("gone", [], None)
     assert state(clean_redis) == before
 
 
-@pytest.mark.parametrize("kind", ["running", "done", "failed", "crashed", "given back"])
+@pytest.mark.parametrize("kind", ["running", "start", *KINDS])
 def test_an_entry_about_a_job_that_is_not_held_any_more_is_refused(process, clean_redis, kind):
     (reserved,) = process.reserve("a")
     clean_redis.set("resque:job:1:status", "of the one who has it now")
     clean_redis.delete("resque:django:reservations:abc123")
     with changes(clean_redis) as changed:
-        answer = process.turn(entry(kind, reserved))
+        answer = process.turn(entry(kind, reserved, output=b"output"))
     assert answer.refused == [reserved.token]
     assert changed == {}
 
@@ -223,9 +179,10 @@ REQUEUED = {"queue:default": [b"a"], "queues": {b"default"}, "job:1:status": b"w
         ("done", {**ENDED, **PROCESSED, "job:1:status": b"done"}),
         ("failed", {**ENDED, **PROCESSED, **FAILED, "job:1:status": b"failed"}),
         ("crashed", {**ENDED, **REQUEUED, "django:crashes": {digest(b"a").encode(): b"1"}}),
-        ("given back", {**ENDED, **REQUEUED}),
+        ("interrupted", {**ENDED, **REQUEUED, "django:crashes": {digest(b"a").encode(): b"0"}}),
+        ("given back", {**REQUEUED, "django:reservations:abc123": None}),
+        ("start", {"django:reservations:abc123": {b"1.1": f"default\t{WORKER}\na".encode()}}),
         ("running", {f"worker:{WORKER}": b"the record", "job:1:status": b"running"}),
-        ("unheard of", {}),
     ],
 )
 def test_an_entry_changes_this_and_nothing_else(process, clean_redis, kind, effect):
@@ -239,7 +196,8 @@ def test_an_entry_changes_this_and_nothing_else(process, clean_redis, kind, effe
 
 
 @pytest.mark.parametrize(
-    ("kind", "seconds"), [("done", 3600), ("failed", 24 * 3600), ("running", 1000), ("given back", 1000)]
+    ("kind", "seconds"),
+    [("done", 3600), ("failed", 24 * 3600), ("running", 1000), ("interrupted", 1000), ("given back", 1000)],
 )
 def test_a_status_is_kept_for_its_time(process, clean_redis, kind, seconds):
     (reserved,) = process.reserve("a")
@@ -248,7 +206,7 @@ def test_a_status_is_kept_for_its_time(process, clean_redis, kind, seconds):
     assert seconds - 5 < clean_redis.ttl("resque:job:1:status") <= seconds
 
 
-@pytest.mark.parametrize("kind", ["running", "done", "failed", "crashed", "given back"])
+@pytest.mark.parametrize("kind", ["running", "start", *KINDS])
 def test_a_status_that_nobody_asked_for_is_not_made(process, clean_redis, kind):
     (reserved,) = process.reserve("a")
     process.turn(entry(kind, reserved))
@@ -268,7 +226,7 @@ def test_what_is_given_back_returns_to_the_head_in_its_order(process, clean_redi
     assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"a", b"b", b"c"]
 
 
-@pytest.mark.parametrize("kind", ["crashed", "given back"])
+@pytest.mark.parametrize("kind", ["crashed", "interrupted", "given back"])
 def test_what_returns_to_an_empty_queue_rings_the_bell(process, clean_redis, kind):
     first, second = process.reserve("a", "b")
     with clean_redis.pubsub() as bell:
@@ -282,13 +240,14 @@ def test_what_returns_to_an_empty_queue_rings_the_bell(process, clean_redis, kin
 
 def test_the_failed_list_is_bounded(clean_redis, settings):
     settings.RESQUE = {**settings.RESQUE, "FAILED_MAX": 1}
-    process = Process()
+    process = TurnTaker()
     clean_redis.rpush("resque:failed", *range(9))
     jobs = process.reserve("a", "b", "c")
     turn = [entry("failed", reserved) for reserved in jobs]
     answer = process.turn(*turn)
     assert answer.dropped == 2
-    assert process.again(*turn) == answer
+    assert timeless(process.again(*turn)) == timeless(answer)
+    process.close()
     assert clean_redis.lrange("resque:failed", 0, -1) == [*(b"%d" % n for n in range(2, 9)), *3 * [b"the record"]]
     assert clean_redis.get("resque:stat:failed") == b"3"
 
@@ -300,7 +259,7 @@ def test_the_third_crash_is_the_one_failure_and_the_count_is_gone(process, clean
     clean_redis.rpush("resque:queue:default", "a", "b")
     for crashes in range(3):
         (reserved,) = process.turn(wanted=1).jobs
-        assert (reserved.payload, reserved.crashes) == (b"a", crashes)
+        assert (reserved.payload, reserved.crashes) == (b"a", crashes or None)
         process.turn(entry("crashed", reserved))
         process.again(entry("crashed", reserved))  # its answer was lost
     assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"b"]
@@ -330,10 +289,202 @@ def test_crashes_are_remembered_for_72_hours(process, clean_redis):
 def test_a_count_of_crashes_that_is_no_number_starts_anew(process, clean_redis):
     clean_redis.hset("resque:django:crashes", digest(b"a"), "many")
     (reserved,) = process.reserve("a")
-    assert reserved.crashes == 0
+    assert reserved.crashes is None
     process.turn(entry("crashed", reserved))
     assert clean_redis.hget("resque:django:crashes", digest(b"a")) == b"1"
     assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"a"]
+
+
+def test_crashes_of_ten_thousand_jobs_are_remembered_and_no_more(process, clean_redis):
+    clean_redis.hset("resque:django:crashes", mapping={str(number): 1 for number in range(10_000)})
+    first, second = process.reserve("a", "b")
+    process.turn(entry("crashed", first), entry("interrupted", second))
+    assert clean_redis.hlen("resque:django:crashes") == 10_000
+    assert clean_redis.hget("resque:django:crashes", digest(b"b")) == b"0"
+
+
+def test_a_job_that_was_interrupted_has_perhaps_begun_and_has_not_crashed(process):
+    for _ in range(5):
+        (reserved,) = process.reserve("a")
+        process.turn(entry("interrupted", reserved))
+        (reserved,) = process.turn(wanted=1).jobs
+        assert reserved.crashes == 0
+        process.turn(entry("done", reserved))
+
+
+def test_interrupting_and_giving_back_forget_no_crash(process):
+    (reserved,) = process.reserve("a")
+    for kind, crashes in {"crashed": 1, "interrupted": 1, "given back": 1}.items():
+        process.turn(entry(kind, reserved))
+        (reserved,) = process.turn(wanted=1).jobs
+        assert reserved.crashes == crashes
+
+
+# -- suspects ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def suspects(clean_redis) -> list[bytes]:
+    """Jobs on the queue ``default``; those in capitals are suspects."""
+    payloads = [b"a", b"b", b"C", b"D", b"e", b"F"]
+    clean_redis.rpush("resque:queue:default", *payloads)
+    clean_redis.hset("resque:django:crashes", mapping={digest(p): n for n, p in enumerate(payloads) if p.isupper()})
+    return payloads
+
+
+def test_a_suspect_is_handed_out_alone(process, suspects):
+    batches = []
+    while jobs := process.turn(wanted=100).jobs:
+        batches.append(b"".join(job.payload for job in jobs))
+    assert batches == [b"ab", b"C", b"D", b"e", b"F"]
+
+
+def test_a_batch_with_suspects_is_answered_alike_again(process, suspects, clean_redis):
+    answer = process.turn(wanted=100)
+    while answer.jobs:
+        before = state(clean_redis)
+        assert timeless(process.again(wanted=100)) == timeless(answer)
+        assert state(clean_redis) == before
+        answer = process.turn(wanted=100)
+
+
+def test_a_suspect_stays_one_until_it_ends(process, suspects, clean_redis):
+    process.turn(wanted=2)
+    (suspect,) = process.turn(wanted=2).jobs
+    assert (suspect.payload, suspect.crashes) == (b"C", 2)
+    process.turn(entry("done", suspect))
+    assert clean_redis.hkeys("resque:django:crashes") == [digest(b"D").encode(), digest(b"F").encode()]
+
+
+# -- how much is handed out --------------------------------------------------------------------------------------------
+
+
+def test_each_queue_gives_as_many_as_are_asked_of_it(process, clean_redis):
+    clean_redis.rpush("resque:queue:slow", *"abc")
+    clean_redis.rpush("resque:queue:fast", *"abc")
+    taken = [len(process.ask(process.reservations.turn(turn)).jobs) for turn in turns({"slow": 1, "fast": 5}, 5)]
+    assert taken == [1, 1, 1, 3, 0]
+
+
+def turns(queues: dict[str, int], count: int) -> list[Turn]:
+    return [Turn(number, (), queues) for number in range(1, count + 1)]
+
+
+def test_a_batch_is_not_larger_than_a_megabyte_and_a_job(process, clean_redis):
+    clean_redis.rpush("resque:queue:default", *[bytes(400_000)] * 5, bytes(5_000_000), *[bytes(400_000)] * 2)
+    sizes = []
+    while jobs := process.turn(wanted=100).jobs:
+        sizes.append([len(job.payload) for job in jobs])
+    assert sizes == [[400_000] * 3, [400_000] * 2 + [5_000_000], [400_000] * 2]
+
+
+def test_a_hundred_jobs_can_be_had_and_told_of_in_one_turn(process, clean_redis):
+    jobs = process.reserve(*map(str, range(100)))
+    clean_redis.rpush("resque:queue:default", *range(100, 200))
+    answer = process.turn(*[entry("done", job) for job in jobs], wanted=100)
+    assert [job.payload for job in answer.jobs] == [b"%d" % number for number in range(100, 200)]
+    assert timeless(process.again(wanted=100)) == timeless(answer)
+
+
+# -- the lease, and what is around -------------------------------------------------------------------------------------
+
+
+def lease(client: redis.Redis) -> float | None:
+    return client.zscore("resque:django:processes", f"abc123 {IDENTITY}")
+
+
+def test_a_lease_is_renewed_when_that_is_asked_for(process, clean_redis):
+    clean_redis.zadd("resque:django:processes", {f"abc123 {IDENTITY}": 1})
+    process.turn()
+    assert lease(clean_redis) == 1
+    process.turn(renew=True)
+    assert abs(lease(clean_redis) - 30 - clean_redis.time()[0]) <= 1
+
+
+def test_a_lease_of_parts_of_a_second(clean_redis, settings):
+    settings.RESQUE = {**settings.RESQUE, "LEASE": 1.25, "BEAT": 0.25}
+    process = TurnTaker()
+    for _ in range(2):
+        assert abs(lease(clean_redis) % 1 - 0.25) < 1e-6
+        process.turn(renew=True)
+    process.close()
+
+
+def test_a_look_shows_processes_server_failures_and_queues(process, clean_redis):
+    another = TurnTaker("xyz789", identity="elsewhere")
+    another.close()
+    clean_redis.rpush("resque:failed", "1", "2", "3")
+    clean_redis.sadd("resque:queues", "low", "high")
+    before = state(clean_redis)
+    answer = process.turn(look=True)
+    assert answer.look is not None
+    leases = clean_redis.zrange("resque:django:processes", 0, -1, withscores=True)
+    assert answer.look.processes == [Process(*member.decode().split(" "), lease) for member, lease in leases]
+    assert [process.member.encode() for process in answer.look.processes] == [member for member, _ in leases]
+    assert answer.look.run_id == clean_redis.info("server")["run_id"]
+    assert (answer.look.failures, answer.look.queues) == (3, None)
+    assert sorted(process.turn(look=True, look_queues=True).look.queues or ()) == ["high", "low"]
+    assert process.turn().look is None
+    before.pop("django:process:abc123")
+    assert before.items() <= state(clean_redis).items()
+
+
+def test_a_look_shows_the_hundred_processes_whose_leases_end_first(process, clean_redis):
+    clean_redis.zadd("resque:django:processes", {f"{number:06} elsewhere": number for number in range(150)})
+    look = process.turn(look=True).look
+    assert look is not None
+    assert [process.lease for process in look.processes] == list(range(100))
+
+
+def test_a_look_again_shows_what_is_around_now(process, clean_redis):
+    process.turn(look=True)
+    clean_redis.rpush("resque:failed", "1")
+    look = process.again(look=True).look
+    assert look is not None
+    assert look.failures == 1
+
+
+@pytest.mark.parametrize("member", [b"", b" ", b"\xff\xfe", b"noidentity", b"two words more"])
+def test_a_look_stands_members_of_any_kind(process, clean_redis, member):
+    clean_redis.zadd("resque:django:processes", {member: 5})
+    look = process.turn(look=True).look
+    assert look is not None
+    assert [process.lease for process in look.processes][0] == 5
+
+
+# -- what is kept beside the jobs --------------------------------------------------------------------------------------
+
+
+def test_output_is_kept_for_a_day(process, clean_redis):
+    first, second = process.reserve("a", "b")
+    process.turn(entry("done", first, output=b"\x00 the end"), entry("done", second))
+    assert clean_redis.get("resque:django:output:1") == b"\x00 the end"
+    assert 24 * 3600 - 5 < clean_redis.ttl("resque:django:output:1") <= 24 * 3600
+
+
+def test_what_is_given_back_unbegun_leaves_the_boards_alone(process, clean_redis):
+    runs, waits = process.reserve("a", "b")
+    process.turn(entry("running", runs), entry("given back", waits))
+    assert clean_redis.get(f"resque:worker:{WORKER}") == b"the record"
+    process.turn(entry("done", runs))
+    assert not clean_redis.exists(f"resque:worker:{WORKER}")
+
+
+def test_a_job_that_begins_after_another_ended_is_on_the_boards(process, clean_redis):
+    first, second = process.reserve("a", "b")
+    process.turn(entry("running", first), entry("done", first), entry("running", second))
+    assert clean_redis.get(f"resque:worker:{WORKER}") == b"the record"
+    process.turn(entry("done", second))
+    assert not clean_redis.exists(f"resque:worker:{WORKER}")
+
+
+def test_a_job_that_was_started_can_end_in_every_way(process, clean_redis):
+    jobs = process.reserve(*KINDS)
+    process.turn(*[entry("start", job) for job in jobs])
+    answer = process.turn(*[entry(kind, job) for kind, job in zip(KINDS, jobs, strict=True)])
+    assert answer.refused == []
+    assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"given back", b"interrupted", b"crashed"]
+    assert not clean_redis.exists("resque:django:reservations:abc123")
 
 
 # -- keys that others have broken --------------------------------------------------------------------------------------
@@ -377,17 +528,20 @@ def test_a_key_of_the_wrong_type_hinders_only_itself(process, clean_redis, key):
         assert "WRONGTYPE" in answer.trouble[0]
 
 
-@pytest.mark.parametrize("kind", ["crashed", "given back"])
-def test_a_job_whose_queue_is_no_list_any_more_stays_reserved(process, clean_redis, kind):
+@pytest.mark.parametrize("kind", ["crashed", "interrupted", "given back"])
+def test_a_job_whose_queue_is_no_list_any_more_becomes_a_failure(process, clean_redis, kind):
     (reserved,) = process.reserve("a")
     clean_redis.set("resque:queue:default", "a string")
-    answer = process.turn(entry(kind, reserved))
+    clean_redis.set("resque:job:1:status", "waiting")
+    with changes(clean_redis) as changed:
+        answer = process.turn(entry(kind, reserved))
     assert "WRONGTYPE" in answer.trouble[0]
-    assert clean_redis.hgetall("resque:django:reservations:abc123") == {b"1.1": b"default\na"}
+    assert changed == {"django:reservations:abc123": None, **PROCESSED, **FAILED, "job:1:status": kind.encode()}
 
 
 @pytest.mark.parametrize(
-    "key", ["failed", "queues", "django:crashes", "django:reservations:abc123", "django:process:abc123"]
+    "key",
+    ["failed", "queues", "django:crashes", "django:reservations:abc123", "django:process:abc123", "django:processes"],
 )
 def test_a_key_of_the_wrong_type_that_jobs_depend_on_stops_the_turn_before_it_writes(process, clean_redis, key):
     done, failed, back = process.reserve("a", "b", "c")
@@ -397,7 +551,7 @@ def test_a_key_of_the_wrong_type_that_jobs_depend_on_stops_the_turn_before_it_wr
     before = state(clean_redis)
     turn = [entry("done", done), entry("failed", failed), entry("given back", back)]
     with pytest.raises(StoreError, match="WRONGTYPE"):
-        process.turn(*turn, wanted=1)
+        process.turn(*turn, wanted=1, renew=True, look=True)
     assert state(clean_redis) == before
 
     clean_redis.delete(f"resque:{key}")
@@ -413,17 +567,20 @@ def test_a_key_of_the_wrong_type_that_jobs_depend_on_stops_the_turn_before_it_wr
 
 def test_workers_go_on_when_the_memory_is_full(process, clean_redis):
     clean_redis.set("resque:job:1:status", "waiting")
-    jobs = process.reserve("a", "b", "c", "d")
-    clean_redis.rpush("resque:queue:default", "e")
+    jobs = process.reserve("a", "b", "c", "d", "e")
+    clean_redis.rpush("resque:queue:default", "f")
     with full(clean_redis):
         with pytest.raises(redis.ResponseError, match="maxmemory"):
             clean_redis.set("a key", "a value")
-        kinds = ["done", "failed", "crashed", "given back"]
-        entries = [entry(kind, reserved) for kind, reserved in zip(kinds, jobs, strict=True)]
-        answer = process.turn(entry("running", jobs[0]), *entries, entry("beat", record=b"later"), wanted=1)
-        assert [job.payload for job in answer.jobs] == [b"d"]
+        entries = [entry(kind, reserved, output=b"output") for kind, reserved in zip(KINDS, jobs, strict=True)]
+        before = [entry("running", jobs[0]), entry("start", jobs[1])]
+        answer = process.turn(*before, *entries, entry("beat", record=b"later"), wanted=1, renew=True, look=True)
+        assert [job.payload for job in answer.jobs] == [b"e"]
+        process.turn(entry("crashed", answer.jobs[0]))
     assert (answer.refused, answer.trouble) == ([], [])
-    assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"c", b"e"]
+    assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"e", b"d", b"c", b"f"]
+    assert clean_redis.hvals("resque:django:crashes") == [b"1", b"0", b"1"]
+    assert clean_redis.get("resque:django:output:1") == b"output"
     assert clean_redis.lrange("resque:failed", 0, -1) == [b"the record"]
     assert clean_redis.get("resque:stat:processed") == b"2"
     assert clean_redis.hget("resque:workers:heartbeat", WORKER) == b"later"
@@ -432,10 +589,11 @@ def test_workers_go_on_when_the_memory_is_full(process, clean_redis):
 def test_a_worker_can_be_started_and_stopped_when_the_memory_is_full(clean_redis):
     clean_redis.rpush("resque:queue:default", "a")
     with full(clean_redis):
-        process = Process()
+        process = TurnTaker()
         (reserved,) = process.turn(wanted=1).jobs
         process.turn(entry("done", reserved))
-        assert process.reservations.unregister([WORKER]) == 0
+        assert process.unregister() == 0
+    process.close()
     assert clean_redis.get("resque:stat:processed") == b"1"
     assert not clean_redis.exists("resque:workers")
 
@@ -443,28 +601,37 @@ def test_a_worker_can_be_started_and_stopped_when_the_memory_is_full(clean_redis
 # -- coming and going --------------------------------------------------------------------------------------------------
 
 
-def test_registering_makes_the_process_and_its_workers_known(clean_redis):
-    Process()
-    assert state(clean_redis) == {
+def test_registering_makes_the_process_and_its_workers_known(process, clean_redis):
+    seconds = clean_redis.time()[0]
+    found = state(clean_redis)
+    (lease,) = found["django:processes"].values()
+    assert seconds + 29 <= lease <= seconds + 30
+    assert found == {
         "workers": {WORKER.encode()},
         f"worker:{WORKER}:started": b"2026-11-20 13:21:45 +0000",
-        "workers:heartbeat": {WORKER.encode(): b"a time"},
-        "django:processes": {b"abc123"},
-        "django:process:abc123": {b"number": b"0"},
+        "django:processes": {f"abc123 {IDENTITY}".encode(): lease},
+        "django:process:abc123": {b"number": b"0", b"workers": WORKER.encode()},
     }
+
+
+def test_registering_twice_is_registering_once_and_tells_the_time(process, clean_redis):
+    before = state(clean_redis)
+    assert abs(process.register() - clean_redis.time()[0]) <= 1
+    assert state(clean_redis) == before
 
 
 def test_a_name_is_taken_once(process, clean_redis):
     before = state(clean_redis)
-    another = store().reservations("abc123")
-    assert not another.register(["host~abc123-1:43:default"], started="now", heartbeat="now")
+    another = TurnTaker(identity="another", workers=["host~abc123-1:43:default"], register=False)
+    assert another.register() is None
+    another.close()
     assert state(clean_redis) == before
 
 
 def test_unregistering_leaves_nothing(process, clean_redis):
     done, failed = process.reserve("a", "b")
     process.turn(entry("done", done), entry("failed", failed))
-    assert process.reservations.unregister([WORKER]) == 0
+    assert process.unregister() == 0
     assert state(clean_redis) == {"stat:processed": b"2", "stat:failed": b"1", "failed": [b"the record"]}
     assert process.turn().state == "gone"
 
@@ -472,7 +639,7 @@ def test_unregistering_leaves_nothing(process, clean_redis):
 def test_a_process_that_still_holds_jobs_leaves_the_boards_and_stays_known(process, clean_redis):
     (reserved,) = process.reserve("a")
     process.turn(entry("running", reserved))
-    assert process.reservations.unregister([WORKER]) == 1
+    assert process.unregister() == 1
     assert state(clean_redis).keys() == {
         "django:processes",
         "django:process:abc123",
@@ -484,12 +651,13 @@ def test_a_process_that_still_holds_jobs_leaves_the_boards_and_stays_known(proce
 def test_registering_changes_nothing_when_a_key_has_the_wrong_type(clean_redis, key):
     clean_redis.set(f"resque:{key}", "a string")
     before = state(clean_redis)
-    process = Process(register=False)
+    process = TurnTaker(register=False)
     if key == "django:process:abc123":
-        assert not process.register()  # whatever it is, the name is taken
+        assert process.register() is None  # whatever it is, the name is taken
     else:
         with pytest.raises(StoreError, match="WRONGTYPE"):
             process.register()
+    process.close()
     assert state(clean_redis) == before
 
 
@@ -498,15 +666,16 @@ def test_unregistering_changes_nothing_when_a_key_has_the_wrong_type(process, cl
     clean_redis.set(f"resque:{key}", "a string")
     before = state(clean_redis)
     with pytest.raises(StoreError, match="WRONGTYPE"):
-        process.reservations.unregister([WORKER])
+        process.unregister()
     assert state(clean_redis) == before
 
 
 def test_heartbeats_of_the_wrong_type_hinder_no_coming_and_going(clean_redis):
     clean_redis.set("resque:workers:heartbeat", "a string")
-    process = Process()
+    process = TurnTaker()
     assert process.turn(entry("beat", record=b"now")).trouble
-    assert process.reservations.unregister([WORKER]) == 0
+    assert process.unregister() == 0
+    process.close()
     assert state(clean_redis) == {"workers:heartbeat": b"a string"}
 
 
@@ -524,17 +693,18 @@ def proxy(redis_server: RedisServer, settings: Any) -> Iterator[Proxy]:
 
 @pytest.mark.parametrize("spoil", [Proxy.lose_replies, Proxy.truncate_replies])
 def test_a_registration_whose_reply_is_lost_is_repeated(proxy, clean_redis, spoil):
-    Process("other")
+    TurnTaker("other").close()
     spoil(proxy, 1, to=b"EVAL")
-    process = Process(register=False)
+    process = TurnTaker(register=False)
     with pytest.raises(StoreUnavailable):
         process.register()
-    assert process.register()
+    assert process.register() is not None
     assert process.turn().state == "ok"
+    process.close()
 
 
 def test_lost_replies_lose_no_job_and_double_none(proxy, clean_redis):
-    process = Process()
+    process = TurnTaker()
     payloads = [b"%d" % number for number in range(400)]
     clean_redis.rpush("resque:queue:default", *payloads)
     lost = proxy.lose_replies(to=b"EVAL", chance=0.15)
@@ -557,6 +727,7 @@ def test_lost_replies_lose_no_job_and_double_none(proxy, clean_redis):
     assert performed == payloads
     assert clean_redis.get("resque:stat:processed") == b"400"
     assert not clean_redis.exists("resque:django:reservations:abc123")
+    process.close()
 
 
 def insist(turn: Callable[[], Answer]) -> Answer:
@@ -572,21 +743,23 @@ def insist(turn: Callable[[], Answer]) -> Answer:
 def test_a_life_leaves_these_keys_and_no_others(clean_redis, settings, namespace):
     settings.RESQUE = {**settings.RESQUE, "NAMESPACE": namespace}
     seen: set[bytes] = set()
-    process = Process()
-    for kind in ("done", "failed", "crashed", "given back"):
+    process = TurnTaker()
+    for kind in KINDS:
         (reserved,) = process.reserve(kind)
         clean_redis.set(f"{namespace}:job:1:status", "waiting")
-        for each in (entry("running", reserved), entry("beat"), entry(kind, reserved)):
+        for each in (entry("running", reserved), entry("beat"), entry(kind, reserved, output=b"output")):
             process.turn(each)
             seen.update(clean_redis.keys())
-    process.reservations.unregister([WORKER])
+        clean_redis.delete(f"{namespace}:queue:default")
+    assert process.unregister() == 0
+    process.close()
 
     workers = ["worker:{}", "worker:{}:started", "stat:processed:{}", "stat:failed:{}"]
     family = ["queues", "queue:default", "workers", "workers:heartbeat", "stat:processed", "stat:failed", "failed"]
-    own = ["processes", "process:abc123", "reservations:abc123", "crashes"]
+    own = ["processes", "process:abc123", "reservations:abc123", "crashes", "output:1"]
     names = [*[name.format(WORKER) for name in workers], *family, "job:1:status", *[f"django:{name}" for name in own]]
     assert {key.decode() for key in seen} == {f"{namespace}:{name}" for name in names}
-    left = ["queues", "queue:default", "stat:processed", "stat:failed", "failed", "job:1:status", "django:crashes"]
+    left = ["queues", "stat:processed", "stat:failed", "failed", "job:1:status", "django:crashes", "django:output:1"]
     assert {key.decode() for key in clean_redis.keys()} == {f"{namespace}:{name}" for name in left}
 
 
@@ -597,5 +770,5 @@ def test_scripts_that_are_flushed_are_not_missed(process, clean_redis):
     clean_redis.script_flush()
     process.turn(entry("done", reserved))
     clean_redis.script_flush()
-    assert process.reservations.unregister([WORKER]) == 0
+    assert process.unregister() == 0
     assert clean_redis.get("resque:stat:processed") == b"1"

@@ -1,4 +1,4 @@
-"""The app that both systems find their jobs in."""
+"""The app that all systems find their jobs in."""
 
 from django.apps import AppConfig
 

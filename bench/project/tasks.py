@@ -1,16 +1,21 @@
-"""The jobs, as huey wants them."""
+"""The jobs as the systems that decorate functions want them; the others take them from `project.work` as they are."""
 
-import time
+from django.conf import settings
 
-from huey.contrib.djhuey import HUEY, task
+from . import work
 
+if settings.SYSTEM == "huey":
+    from huey.contrib.djhuey import task
 
-@task()
-def noop(number: int) -> None:
-    """Do nothing."""
+    job = task()
+elif settings.SYSTEM == "dramatiq":
+    from dramatiq import actor as job
+elif settings.SYSTEM == "celery":
+    from celery import shared_task as job
 
-
-@task()
-def mark() -> None:
-    """Note the time."""
-    HUEY.storage.conn.rpush("bench:marks", repr(time.monotonic()))
+if settings.SYSTEM in ("huey", "dramatiq", "celery"):
+    noop = job(work.noop)
+    mark = job(work.mark)
+    stamp = job(work.stamp)
+    nap = job(work.nap)
+    sit = job(work.sit)

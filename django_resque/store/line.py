@@ -53,6 +53,8 @@ class Line:
         self._connection = pool.connection_class(**{**pool.connection_kwargs, **limits})
         self._request: Request[Any] | None = None
         self._unsent = b""
+        self.connections = 0
+        """How often it has connected: a new socket may have the number of the one before."""
 
     # -- waiting for the reply -----------------------------------------------------------------------------------------
 
@@ -144,6 +146,8 @@ class Line:
                 stale = True
             if stale or self._request is not None:
                 self.close()
+        if getattr(self._connection, "_sock", None) is None:
+            self.connections += 1
         self._connection.connect()
 
     @contextmanager

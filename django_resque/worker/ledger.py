@@ -66,6 +66,7 @@ class Ledger:
         self._queues = queues
         self._line = store.line(**_LIMITS)
         self._watched = -1
+        self._connection = 0
         self._entries: deque[Entry] = deque()
         self._told_at = 0.0
         self._pending: _Pending | None = None
@@ -254,8 +255,8 @@ class Ledger:
 
     def _watch(self) -> None:
         """Have the selector watch the socket there is now, for what is awaited from it."""
-        now = self._line.fileno()
-        if self._watched not in (-1, now):
+        now, connection = self._line.fileno(), self._line.connections
+        if self._watched != -1 and (self._watched, self._connection) != (now, connection):
             try:
                 self._selector.unregister(self._watched)
             except (KeyError, ValueError):
@@ -266,7 +267,7 @@ class Ledger:
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._line.sending else 0)
         if self._watched == -1:
             self._selector.register(now, events, self)
-            self._watched, self._events = now, events
+            self._watched, self._connection, self._events = now, connection, events
         elif events != self._events:
             self._selector.modify(now, events, self)
             self._events = events
@@ -276,7 +277,7 @@ class Ledger:
     def _start_anew(self) -> None:
         old = self.name
         self._entries.clear()
-        self._number, self.registered = 0, False
+        self.registered = False  # the numbers go on: a lost job that still runs has a token made of one
         self._new_name()
         log.worker_replaced(old, self.name)
 

@@ -217,19 +217,23 @@ class Slot:
 
     def take_back(self) -> list[Held]:
         """The jobs that nobody has begun, out of the inbox again, in order."""
-        count = 0
+        tokens = set()
         try:
-            while count < len(self.held) and self.inbox.receive(wait=False) is not None:
-                count += 1
+            # The performer may take one between two of these, so which they are stands in the packets alone.
+            while (packet := self.inbox.receive(wait=False)) is not None:
+                tokens.add(Packet.load(packet).token)
         except BlockingIOError:
             pass
-        taken = [self.held.pop() for _ in range(count)]
+        taken = [held for held in self.held if held.reserved.token in tokens]
+        if taken:
+            self.held = deque(held for held in self.held if held.reserved.token not in tokens)
+        count = len(taken)
         for child in (self.spare, self.child):
             if child is not None:
                 back = min(count, child.given)  # who of the two would have had them makes no difference
                 child.given -= back
                 count -= back
-        return taken[::-1]
+        return taken
 
     def report(self, child: Child) -> Report | None:
         """The next report of a performer, if there is one now.

@@ -4,9 +4,10 @@
 -- ARGV: 1 the member of the processes that it is, 2 1 = its death is proved, 0 = only when its lease has ended,
 --       3 name of the process that buries it, 4 seconds in which nobody else does
 -- Returns {state, first, {worker, …}, reservations, {token, reserved, crashes, …}, {failure, …}}: state is 'dead', 'alive', 'unknown'
---         (no such process any more) or 'taken' (another is burying it); first is 1 for who declares it dead; about 100
---         of the reservations, with -1 for crashes where a payload has none; the last 100 failures, but only when
---         another program has taken one of its workers off the boards.
+--         (no such process any more) or 'taken' (another is burying it); first is 1 for who declares it dead; the
+--         reservations made last come first, at most 100 of them and about a megabyte, with -1 for crashes where a
+--         payload has none; the last 100 failures, but only when another program has taken one of its workers off the
+--         boards.
 local now = tonumber(redis.call('TIME')[1])
 local lease = redis.call('ZSCORE', KEYS[4], ARGV[1])
 if not lease then
@@ -38,11 +39,25 @@ for worker in string.gmatch(process[2] or '', '[^\n]+') do
     failures = redis.call('LRANGE', KEYS[6], -100, -1)
   end
 end
-local found, held = redis.call('HSCAN', KEYS[3], 0, 'COUNT', 100)[2], {}
-for i = 1, #found, 2 do
-  local payload = string.sub(found[i + 1], string.find(found[i + 1], '\n', 1, true) + 1)
-  held[#held + 1] = found[i]
-  held[#held + 1] = found[i + 1]
-  held[#held + 1] = tonumber(redis.call('HGET', KEYS[5], redis.sha1hex(payload)) or '-1')
+-- The jobs go back to the heads of their queues one before the other: the last has to go first, over all calls.
+local tokens, held, size = redis.call('HKEYS', KEYS[3]), {}, 0
+local taken = {}
+for _, token in ipairs(tokens) do
+  local turn, place = string.match(token, '^(%d+)%.(%d+)$')
+  taken[token] = tonumber(turn or 0) * 1e6 + tonumber(place or 0)
 end
-return {'dead', first, workers, redis.call('HLEN', KEYS[3]), held, failures}
+table.sort(tokens, function(one, other)
+  return taken[one] > taken[other]
+end)
+for i = 1, math.min(#tokens, 100) do
+  local reserved = redis.call('HGET', KEYS[3], tokens[i])
+  local payload = string.sub(reserved, (string.find(reserved, '\n', 1, true) or 0) + 1)
+  held[#held + 1] = tokens[i]
+  held[#held + 1] = reserved
+  held[#held + 1] = tonumber(redis.call('HGET', KEYS[5], redis.sha1hex(payload)) or '-1') or -1
+  size = size + #reserved
+  if size > 1000000 then
+    break
+  end
+end
+return {'dead', first, workers, #tokens, held, failures}

@@ -143,14 +143,13 @@ local function suspect(payload, count)
   any_crashes = true
 end
 
-local function requeue(token, worker, queue, payload)
+local function requeue(token, queue, payload)
   local length = try('LPUSH', prefix .. 'queue:' .. queue, payload)
   if not length then
     return false -- its queue has become something else
   end
   redis.call('HDEL', KEYS[3], token)
   redis.call('SADD', KEYS[6], queue)
-  idle(worker)
   if length == 1 then
     try('PUBLISH', KEYS[12], queue)
   end
@@ -189,7 +188,10 @@ for at = 13 + 2 * queues, #ARGV, 8 do
         count = count or 0
       end
       local final = kind == 'failed' or (kind == 'crashed' and count >= tonumber(ARGV[6]))
-      if not final and requeue(token, worker, queue, payload) then
+      if not final and requeue(token, queue, payload) then
+        if kind ~= 'given back' then -- that was not what the worker performed
+          idle(worker)
+        end
         if count then
           suspect(payload, count)
         end

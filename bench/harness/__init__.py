@@ -1,0 +1,1 @@
+"""What measures: systems, processes, measures, and the report."""

@@ -9,7 +9,8 @@ from argparse import PARSER, ArgumentError, ArgumentParser, ArgumentTypeError
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from types import ModuleType
+from typing import Any, NamedTuple
 
 from django.core.management import get_commands
 from django.core.management.base import BaseCommand, CommandError
@@ -18,7 +19,7 @@ from django.core.signals import setting_changed
 from . import log
 from .arguments import normalise
 from .command_line import write
-from .conf import COMMAND_NAME, ON_CRASH, config, is_timeout, raw_settings
+from .conf import COMMAND_NAME, ON_CRASH, Config, config, is_timeout, raw_settings
 from .errors import InvalidArguments, RefusedCommand, UnknownCommand
 from .hint import did_you_mean
 from .job_command import JobCommand
@@ -52,6 +53,26 @@ class CommandInfo:
 
 def find(name: str) -> CommandInfo:
     """The command of this name. Raises `UnknownCommand`, `RefusedCommand`, and what importing its module raises."""
+    known = _found.get(name) if isinstance(name, str) else None
+    if known is not None and known.settings is config() and vars(known.module).get("Command") is known.info.cls:
+        return known.info
+    module, info = _look_up(name)
+    _found[name] = _Found(module, info, config())
+    return info
+
+
+class _Found(NamedTuple):
+    """What was found, and what it depends on: it is looked up anew when that has changed."""
+
+    module: ModuleType
+    info: CommandInfo
+    settings: Config
+
+
+_found: dict[str, _Found] = {}
+
+
+def _look_up(name: str) -> tuple[ModuleType, CommandInfo]:
     if not COMMAND_NAME.fullmatch(str(name)):
         raise UnknownCommand(
             f"{name!r} cannot be the name of a command that is a job: lower-case letters, digits and _, at most 64"
@@ -60,7 +81,7 @@ def find(name: str) -> CommandInfo:
     if app is None:
         hint = did_you_mean(name, get_commands()) or ", or its app is not in INSTALLED_APPS"
         raise UnknownCommand(f"There is no management command {name!r}{hint}")
-    cls = _load(app, name)
+    module, cls = _load(app, name)
     defaults = config().commands.get(name)
     if defaults is None:
         if not issubclass(cls, JobCommand):
@@ -70,7 +91,7 @@ def find(name: str) -> CommandInfo:
                 " django_resque.management.JobCommand instead)"
             )
         defaults = {}
-    return CommandInfo(
+    return module, CommandInfo(
         name=name,
         cls=cls,
         queue=defaults.get("queue", _declared(cls, "queue", str)),
@@ -99,16 +120,17 @@ def job_commands() -> dict[str, CommandInfo]:
     return found
 
 
-def _load(app: str, name: str) -> type[BaseCommand]:
+def _load(app: str, name: str) -> tuple[ModuleType, type[BaseCommand]]:
     path = f"{app}.management.commands.{name}"
     try:
-        cls = import_module(path).Command
+        module = import_module(path)
+        cls = module.Command
     except Exception as error:  # whatever it raises goes on, with a word about where it came from
         error.add_note(f"This came from importing the command {name!r} ({path}).")
         raise
     if not (isinstance(cls, type) and issubclass(cls, BaseCommand)):
         raise RefusedCommand(f"{path}.Command is not a subclass of Django's BaseCommand")
-    return cls
+    return module, cls
 
 
 def _declared(cls: type[BaseCommand], name: str, kind: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import time
 
-from .job import Job, dump_json
+from .job import Job
 
 
 class Status(enum.IntEnum):
@@ -19,4 +19,4 @@ class Status(enum.IntEnum):
 
 def status_record(status: Status, job: Job) -> bytes:
     """The JSON kept for ``job``: its status, when that was set and when the job was enqueued (unix seconds)."""
-    return dump_json({"status": int(status), "updated": int(time.time()), "started": int(job.enqueued_at)})
+    return b'{"status":%d,"updated":%d,"started":%d}' % (status, time.time(), job.enqueued_at)

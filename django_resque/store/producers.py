@@ -24,6 +24,7 @@ from ..status import Status, status_record
 from .keys import Keys
 from .line import Line, OutOfMemory
 from .scripts import script
+from .sentinel import is_not_the_primary
 
 CHUNK = 100
 """Jobs in one call of the script, so that it never keeps Redis busy for long."""
@@ -130,7 +131,8 @@ class Producer:
         self._send(keys, args)
 
     def _send(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
-        """Send, and once in doubt resend while there is time: the script carries out one of them."""
+        """Send, and resend while there is time once it is in doubt, for the script carries out one of them; or when the
+        server is not the primary any more, for the next connection may lead to the one that is."""
         deadline = time.monotonic() + RESEND_WITHIN
         sent = False
         while True:
@@ -139,7 +141,8 @@ class Producer:
                 return
             except StoreUnavailable as error:
                 sent = sent or error.sent
-                if not sent or time.monotonic() > deadline:
+                resend = sent or is_not_the_primary(error.__cause__)
+                if not resend or time.monotonic() > deadline:
                     raise StoreUnavailable(str(error), sent=sent) from error
                 if not error.sent:
                     time.sleep(RESEND_PAUSE)

@@ -11,7 +11,7 @@ from typing import Any
 
 from redis import Redis
 from redis.connection import SSLConnection
-from redis.exceptions import MasterDownError, ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import ConnectionError, MasterDownError, ReadOnlyError, RedisError, ResponseError
 from redis.sentinel import MasterNotFoundError, Sentinel, SentinelConnectionPool, SentinelManagedConnection
 
 TIMEOUT = 0.5
@@ -65,28 +65,31 @@ def _address(sentinel: Redis) -> str:
     return f"{options.get('host')}:{options.get('port')}"
 
 
+def is_not_the_primary(error: BaseException | None) -> bool:
+    """Whether this is a server's answer that it is a replica; or that none follows it any more, which a primary that
+    was replaced notices seconds before the Sentinels tell it."""
+    return isinstance(error, ReadOnlyError | MasterDownError) or "NOREPLICAS" in str(error)
+
+
 class SentinelConnection(SentinelManagedConnection):
     """A connection to the primary of the moment in which it is made."""
 
-    def connect(self) -> None:
-        """Connect, and do so anew when another connection has found the primary elsewhere since: the old one may be
-        frozen, or cut off from its replicas, and would take jobs that nobody performs."""
+    def can_read(self, timeout: float = 0) -> Any:
+        """Whether there is something to read, which is asked before anything is sent. Raises a ``ConnectionError`` when
+        another connection has found the primary elsewhere since: the one of old may be frozen or cut off, and would
+        take jobs that nobody performs."""
         primary = self.connection_pool.master_address
         if self._sock is not None and primary not in (None, (self.host, self.port)):
-            self.disconnect()
-        super().connect()  # type: ignore[no-untyped-call]
+            raise ConnectionError(f"the primary is not at {self.host}:{self.port} any more")
+        return super().can_read(timeout=timeout)
 
     def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """Read a reply. An error reply stays one: of a replica's, redis-py makes a lost connection, after which nobody
-        would know that nothing was written.
-
-        A primary that no replica follows has been replaced, perhaps: Sentinels promote a replica first and tell the
-        primary of old seconds later.
-        """
+        would know that nothing was written."""
         try:
             return super(SentinelManagedConnection, self).read_response(*args, **kwargs)
         except ResponseError as error:
-            if isinstance(error, ReadOnlyError | MasterDownError) or "NOREPLICAS" in str(error):
+            if is_not_the_primary(error):
                 self.disconnect()  # type: ignore[no-untyped-call]  # and the next connect asks who is
             raise
 

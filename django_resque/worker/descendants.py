@@ -41,9 +41,17 @@ def mark(pid: int | None = None) -> str:
 
 
 def become_subreaper() -> None:
-    """Have orphaned descendants become children of this process. Forked children do not inherit this."""
+    """Have orphaned descendants become children of this process. Forked children do not inherit this.
+
+    The children that are there already are left alone from now on: a shell may have started them before it became us.
+    """
+    global _earlier
     if _LINUX:
         _libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+        _earlier = frozenset(children())
+
+
+_earlier: frozenset[int] = frozenset()
 
 
 def children() -> list[int]:
@@ -112,9 +120,9 @@ def sweep() -> int:
 def _end(is_to_end: Callable[[int], bool], within: float) -> int:
     deadline = time.monotonic() + within
     killed: set[int] = set()
-    refused: set[int] = set()
+    leave_alone = set(_earlier)
     while True:
-        living = [pid for pid in children() if pid not in refused and is_to_end(pid) and not _reap(pid)]
+        living = [pid for pid in children() if pid not in leave_alone and is_to_end(pid) and not _reap(pid)]
         if not living or time.monotonic() > deadline:
             return len(killed)
         for pid in living:
@@ -122,8 +130,8 @@ def _end(is_to_end: Callable[[int], bool], within: float) -> int:
                 os.kill(pid, signal.SIGKILL)
                 killed.add(pid)
             except PermissionError:  # it runs as somebody else by now
-                refused.add(pid)
-        if living[0] not in refused:
+                leave_alone.add(pid)
+        if living[0] not in leave_alone:
             _wait_for_end(living[0], deadline - time.monotonic())
 
 

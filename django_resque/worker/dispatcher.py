@@ -9,7 +9,7 @@ import selectors
 import signal
 import threading
 import time
-from collections import defaultdict, deque
+from collections import deque
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -44,6 +44,8 @@ KILLED_AFTER = 10.0
 """Seconds after its timeout at which a job that still runs is killed."""
 LOOK = 1.0
 """Seconds between two looks at which other worker processes there are, and whether they live."""
+MOST_PACES = 10_000
+"""Queues of which it is remembered how long their jobs take."""
 LATE = 0.005
 """Seconds that the end of a job may go untold while there is work."""
 
@@ -74,7 +76,7 @@ class Dispatcher:
         self.waiting: list[Held] = []
         self.starting: dict[str, Held] = {}
         self.interrupted: dict[Held, Entry] = {}
-        self.paces: dict[str, Pace] = defaultdict(Pace)
+        self.paces: dict[str, Pace] = {}
         self.queues: list[str] = options.selection.among(())
         self.hungry = True
         self.paused = False
@@ -402,7 +404,7 @@ class Dispatcher:
                 output = slot.output.finish(held.job.id, report.output_end)
                 if not held.lost:
                     self.ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
-                self.paces[held.job.queue].took(report.duration)
+                self._pace(held.job.queue).took(report.duration)
                 if slot.held:
                     slot.held[0].since = time.monotonic()
                 if report.leaving:
@@ -426,7 +428,7 @@ class Dispatcher:
             return
         self.waiting.sort(key=lambda held: entries.order(held.reserved))
         for at, held in enumerate(self.waiting):
-            batch = self.paces[held.job.queue].batch
+            batch = self._pace(held.job.queue).batch
             slot = min((slot for slot in self.slots if slot.room), key=lambda slot: len(slot.held), default=None)
             if slot is None or len(slot.held) >= batch:
                 del self.waiting[:at]
@@ -439,6 +441,13 @@ class Dispatcher:
                 del self.waiting[:at]
                 return
         self.waiting.clear()
+
+    def _pace(self, queue: str) -> Pace:
+        if queue not in self.paces:
+            if len(self.paces) >= MOST_PACES:
+                self.paces.clear()
+            self.paces[queue] = Pace()
+        return self.paces[queue]
 
     def follow_running_jobs(self, now: float) -> None:
         """Put jobs that take long on the boards, their output on our stderr, and take back what waits behind them."""
@@ -463,7 +472,7 @@ class Dispatcher:
     def _take_back_behind(self, slot: Slot) -> None:
         """Give the jobs behind one that takes long to another slot, or back to their queue."""
         for held in slot.take_back():
-            self.paces[held.job.queue].gave_back()
+            self._pace(held.job.queue).gave_back()
             self.waiting.append(held)
         self.hand_over()
         self._give_back(self.waiting)
@@ -557,7 +566,7 @@ class Dispatcher:
         for reserved in answer.jobs:
             self._receive(reserved)
         if answer.jobs and len(answer.jobs) >= dict(turn.queues).get(answer.jobs[0].queue, 0):
-            self.paces[answer.jobs[0].queue].filled()
+            self._pace(answer.jobs[0].queue).filled()
         if self.stopping or self.paused:
             self._give_back_all()
         self.hand_over()

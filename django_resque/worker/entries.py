@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from .report import Report
 
 TAIL = 4096
 """Bytes of its output that a failure record carries."""
+_RUBY_FOUND_IT_DEAD = re.compile(r"Resque::\w*DirtyExit$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,9 +141,9 @@ def bequests(remains: Remains, max_crashes: int) -> list[Bequest]:
     """
     suspects = sum(reserved.crashes is not None for reserved, _ in remains.held)
     counts = remains.first and suspects == 1 and len(remains.held) == remains.reservations
-    pruned = [failure for failure in map(Failure.from_record, remains.failures) if failure.worker in remains.workers]
+    failed = _failed_elsewhere(remains)
     return [
-        _bequest(reserved, begun_by, remains, pruned, counts, max_crashes)
+        _bequest(reserved, begun_by, remains, reserved.token in failed, counts, max_crashes)
         for reserved, begun_by in sorted(remains.held, key=lambda pair: order(pair[0]), reverse=True)
     ]
 
@@ -152,13 +154,13 @@ def order(reserved: Reserved) -> tuple[int, ...]:
 
 
 def _bequest(
-    reserved: Reserved, begun_by: str, remains: Remains, pruned: Sequence[Failure], counts: bool, max_crashes: int
+    reserved: Reserved, begun_by: str, remains: Remains, failed_elsewhere: bool, counts: bool, max_crashes: int
 ) -> Bequest:
     job = readable(reserved)
     worker = begun_by or (remains.workers[0] if remains.workers else "unknown:0:unknown")
     act, crashes = "requeue", reserved.crashes or 0
     record = _homeless(worker, reserved)
-    if _is_among(pruned, reserved):
+    if failed_elsewhere:
         act = "drop"
     elif begun_by:
         act = "fail"
@@ -173,15 +175,26 @@ def _bequest(
     return Bequest(act, reserved.token, job.status_id, failed, waiting, record, crashes)
 
 
-def _is_among(failures: Sequence[Failure], reserved: Reserved) -> bool:
-    """Whether one of ``failures`` is about this job: Ruby's workers write one when they take ours for dead."""
-    if not failures:
-        return False
-    try:
-        payload = json.loads(reserved.payload)
-    except (ValueError, RecursionError):
-        return False
-    return any(json.loads(failure.raw).get("payload") == payload for failure in failures)
+def _failed_elsewhere(remains: Remains) -> set[str]:
+    """The tokens of jobs that have a failure already: Ruby's workers write one when they take ours for dead.
+
+    Each failure is one job's, although others may have the same payload; and one that was not written for the death of
+    a worker is about an earlier time.
+    """
+    pruned = []
+    for failure in map(Failure.from_record, remains.failures):
+        if failure.worker in remains.workers and _RUBY_FOUND_IT_DEAD.match(failure.exception):
+            pruned.append(json.loads(failure.raw).get("payload"))
+    tokens = set()
+    for reserved in sorted((reserved for reserved, _ in remains.held), key=order) if pruned else ():
+        try:
+            payload = json.loads(reserved.payload)
+        except (ValueError, RecursionError):
+            continue
+        if payload in pruned:
+            pruned.remove(payload)
+            tokens.add(reserved.token)
+    return tokens
 
 
 # -- below -------------------------------------------------------------------------------------------------------------

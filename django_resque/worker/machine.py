@@ -20,13 +20,13 @@ def is_dead(found: str) -> bool:
     """
     place, _, rest = found.rpartition("/")
     place, _, pid = place.rpartition("/")
-    if not place or place != _place() or not pid.isdigit():
+    if not place or place != _place():
         return False
     try:
         os.kill(int(pid), 0)
     except ProcessLookupError:
         return True
-    except OSError:  # another user's
+    except (OSError, ValueError, OverflowError):  # another user's; or no pid at all
         return False
     started = start_time(int(pid))
     return bool(started) and started != rest

@@ -63,7 +63,6 @@ class Output:
                 self._file = os.dup(file.fileno())
         flags = fcntl.fcntl(self._file, fcntl.F_GETFL)
         fcntl.fcntl(self._file, fcntl.F_SETFL, flags | os.O_APPEND)
-        self._begin = 0
         self._copied = 0
         self._tail = b""
         self._line = b""
@@ -77,7 +76,7 @@ class Output:
 
     def copy(self, job_id: str, end: int) -> bool:
         """Copy the lines up to ``end`` that are new, up to `BLOCK` bytes. True when there is more."""
-        waiting = end - self._copied
+        waiting = self._waiting(end)
         if waiting <= 0:
             return False
         if waiting > BACKLOG:
@@ -87,9 +86,7 @@ class Output:
 
     def finish(self, job_id: str, end: int) -> bytes:
         """Copy what is left up to ``end``, or the last `BLOCK` of it; return the last `TAIL` bytes of the job."""
-        if end <= self._begin:
-            return b""
-        waiting = end - self._copied
+        waiting = self._waiting(end)
         if waiting > BLOCK:
             self._leave_out(job_id, waiting - BLOCK)
         if waiting > 0:
@@ -97,11 +94,17 @@ class Output:
         if self._line:
             self._write_lines(job_id, [self._line])
         tail = self._tail
-        self._begin, self._tail, self._line = end, b"", b""
+        self._tail, self._line = b"", b""
         return tail
 
     def close(self) -> None:
         os.close(self._file)
+
+    def _waiting(self, end: int) -> int:
+        """How many bytes up to ``end`` are to be copied."""
+        if end < self._copied:  # a command has emptied the file, as a shell does for "> /dev/stderr"
+            self._copied = 0
+        return end - self._copied
 
     def _copy_block(self, job_id: str, end: int) -> None:
         block = os.pread(self._file, min(BLOCK, end - self._copied), self._copied)

@@ -13,6 +13,7 @@ local lease = redis.call('ZSCORE', KEYS[4], ARGV[1])
 if not lease then
   return {'unknown', 0, {}, 0, {}, {}}
 end
+redis.call('HLEN', KEYS[3])
 redis.call('HLEN', KEYS[5])
 redis.call('LLEN', KEYS[6])
 redis.call('SCARD', KEYS[7])

@@ -211,12 +211,12 @@ class Command(JobCommand):
             os.setsid()
             if how == "twice" and os.fork():
                 os._exit(0)
-            facts().rpush(key, os.getpid())
+            facts().rpush(f"{key}:forked", os.getpid())
             time.sleep(600)
             os._exit(0)
         else:
             with facts() as client:
-                client.rpush(key, client.blpop([key], timeout=60)[1])  # type: ignore[index]
+                client.blmove(f"{key}:forked", key, timeout=60)
 
     def leave_dead(self) -> None:
         """Leave a child that has ended, and nobody has waited for."""
@@ -224,10 +224,64 @@ class Command(JobCommand):
             os._exit(0)
         os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
 
+    def start_and_wait(self, key: str, how: str) -> None:
+        """The same, and stay."""
+        self.leave_running(key, how)
+        time.sleep(600)
+
     def leave_running_and_die(self, key: str, how: str) -> None:
         """The same, and die of SIGKILL."""
         self.leave_running(key, how)
         os.kill(os.getpid(), signal.SIGKILL)
+
+    def witness(self, key: str) -> None:
+        """Say at ``key`` who performs this and whether it may have been begun before; wait for ``<key>:go``."""
+        job = current_job()
+        with facts() as client:
+            client.rpush(key, repr((os.getpid(), job is not None and job.redelivered)))
+            client.blpop([f"{key}:go"], timeout=60)
+
+    def jot(self, path: str, text: str, seconds: float = 0) -> None:
+        """Append ``text`` to a file, then sleep."""
+        with open(path, "a") as file:
+            file.write(f"{text}\n")
+        time.sleep(seconds)
+
+    def stumble(self, path: str, text: str) -> None:
+        """Append ``text`` to a file, and die the first time."""
+        with open(path, "a+") as file:
+            file.seek(0)
+            first = f"{text}\n" not in file.readlines()
+            file.write(f"{text}\n")
+        if first:
+            os._exit(0)
+
+    def span(self, key: str, seconds: float) -> None:
+        """Push to ``key`` who performed this, from when until when."""
+        begun = time.monotonic()
+        time.sleep(seconds)
+        facts().rpush(key, repr((os.getpid(), begun, time.monotonic())))
+
+    def murmur(self, text: str, times: int = 1) -> None:
+        """Write a text to stdout, again and again."""
+        self.stdout.write(text * times)
+
+    def flood(self, key: str, size: int) -> None:
+        """Have a program write ``size`` bytes, in lines; say ``key`` before."""
+        facts().rpush(key, os.getpid())
+        subprocess.run(f"yes 'what nobody wants to read, again and again' | head -c {size}", shell=True, check=True)
+
+    def kill_dispatcher(self, key: str) -> None:
+        """Take the whole worker process along."""
+        facts().rpush(key, os.getpid())
+        os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+    def hang_with_a_child(self, key: str) -> None:
+        """Hang where no exception can be raised, with a child that hangs as well."""
+        child = subprocess.Popen(["sleep", "600"])
+        facts().rpush(key, os.getpid(), child.pid)
+        sum(itertools.repeat(0))
 
     def start_embedded(self, folder: str) -> None:
         """Start an embedded server."""

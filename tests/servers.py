@@ -25,9 +25,10 @@ from django_resque.store.embedded import find_server
 LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec only what is loaded already may be used
 PR_SET_PDEATHSIG = 1
 STARTS_WITHIN = 10  # seconds
-AGREES_WITHIN = 30  # seconds
+AGREES_WITHIN = 60  # seconds
 GROUP = "mymaster"
 PATIENCE = 600_000  # milliseconds in which a Sentinel does not miss a server
+FAILOVER_TIMEOUT = 5_000  # milliseconds after which it begins again with a failover that gets stuck
 
 
 class RedisServer:
@@ -185,7 +186,7 @@ class SentinelServer(RedisServer):
         self.file.write_text(
             f"sentinel monitor {GROUP} 127.0.0.1 {primary.port} 2\n"
             f"sentinel down-after-milliseconds {GROUP} {PATIENCE}\n"
-            f"sentinel failover-timeout {GROUP} 2000\n"
+            f"sentinel failover-timeout {GROUP} {FAILOVER_TIMEOUT}\n"
         )
 
     def _arguments(self) -> list[str]:
@@ -337,14 +338,20 @@ class SentinelGroup:
 
         _until(exchanged)
 
-    def watch(self, server: RedisServer) -> None:
-        """Tell the Sentinels that this one is the primary, as somebody does who moves it by hand."""
+    def exchange_by_hand(self) -> None:
+        """Exchange primary and replica as somebody does who tells everybody but the clients: their connections stay."""
+        before, after = self.primary, self.replica
         for sentinel in self.sentinels:
             with sentinel.client() as client:
-                client.sentinel_remove(GROUP)
-                client.sentinel_monitor(GROUP, "127.0.0.1", server.port, 2)
+                client.sentinel_remove(GROUP)  # from all first: they tell each other what they know
+        with after.client() as client:
+            client.replicaof("NO", "ONE")
+        self._follow(before, after)
+        for sentinel in self.sentinels:
+            with sentinel.client() as client:
+                client.sentinel_monitor(GROUP, "127.0.0.1", after.port, 2)
                 client.sentinel_set(GROUP, "down-after-milliseconds", PATIENCE)
-                client.sentinel_set(GROUP, "failover-timeout", 2000)
+                client.sentinel_set(GROUP, "failover-timeout", FAILOVER_TIMEOUT)
 
     def _follow(self, replica: RedisServer, primary: RedisServer) -> None:
         with replica.client() as client:

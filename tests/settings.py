@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 
@@ -62,4 +63,7 @@ CACHES = {
     }
 }
 
-RESQUE = {"TESTING": "real"}
+RESQUE = {
+    "TESTING": "real",
+    **json.loads(os.environ.get("DJANGO_RESQUE_TEST_RESQUE", "{}")),  # what a test wants of its workers
+}

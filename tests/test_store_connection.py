@@ -162,6 +162,5 @@ def test_wrong_credentials_are_said_to_be_wrong(closed_server, located):
 def test_nothing_of_ours_shows_the_password(closed_server, located):
     located(closed_server.url, PASSWORD=PASSWORD)
     push()
-    reservations = store().reservations("abc123")
-    for thing in (store(), store().producers, reservations, reservations.__dict__["_line"], store().bell()):
+    for thing in (store(), store().producers, store().reservations("abc123", "here"), store().line(), store().bell()):
         assert PASSWORD not in repr(thing)

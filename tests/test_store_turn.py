@@ -449,7 +449,7 @@ def test_a_look_stands_members_of_any_kind(process, clean_redis, member):
     clean_redis.zadd("resque:django:processes", {member: 5})
     look = process.turn(look=True).look
     assert look is not None
-    assert [process.lease for process in look.processes][0] == 5
+    assert look.processes[0].lease == 5
 
 
 # -- what is kept beside the jobs --------------------------------------------------------------------------------------

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import redis
 
 ROOT = Path(__file__).parents[1]
+PATIENCE = 5
+"""How many times longer than promised something may take here: the machine has other things to do."""
 
 
 class WorkerProcess:
@@ -86,3 +91,26 @@ def until(fact: Callable[[], object], timeout: float = 30) -> object:
             return found
         time.sleep(0.01)
     raise AssertionError(f"not true within {timeout} s: {fact}")
+
+
+@contextmanager
+def within(seconds: float) -> Iterator[None]:
+    """What is promised within ``seconds`` happens in this block."""
+    begun = time.monotonic()
+    yield
+    took = time.monotonic() - begun
+    assert took <= PATIENCE * seconds, f"took {took:.3f} s, {seconds} s are promised"
+
+
+def is_gone(pid: int) -> bool:
+    """Whether a process does nothing any more; a dead one may wait for somebody to take note of it."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
+    return stat.rpartition(b")")[2].split()[0] in (b"Z", b"X")
+
+
+def resque(**settings: Any) -> dict[str, str]:
+    """The environment in which a worker finds these keys in ``RESQUE``."""
+    return {"DJANGO_RESQUE_TEST_RESQUE": json.dumps(settings)}

@@ -12,20 +12,23 @@ from ..errors import StoreUnavailable
 from .keys import Keys
 
 
+_LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+"""Seconds that connecting may keep the loop waiting, for each of its steps."""
+
+
 class Bell:
     """A subscription on a connection of its own."""
 
     def __init__(self, pool: ConnectionPool, keys: Keys) -> None:
-        self._connection = pool.connection_class(**pool.connection_kwargs)
+        self._connection = pool.connection_class(**{**pool.connection_kwargs, **_LIMITS})
         self._channel = keys.bell
         self._unanswered = False
 
     def listen(self) -> None:
-        """Connect and subscribe. Raises `StoreUnavailable`."""
+        """Connect and ask for the subscription; the first of `rung` tells when it is there. Raises `StoreUnavailable`."""
         try:
             self._connection.connect()
             self._connection.send_command("SUBSCRIBE", self._channel)
-            self._connection.read_response()
         except (RedisError, OSError) as error:
             self.close()
             raise StoreUnavailable(str(error), sent=False) from error
@@ -37,7 +40,10 @@ class Bell:
         return -1 if socket is None else socket.fileno()
 
     def rung(self) -> set[str]:
-        """The queues that have rung since the last call. Raises `StoreUnavailable` when the subscription is lost."""
+        """The queues that have rung since the last call, and an empty name when it can be heard from now on.
+
+        Raises `StoreUnavailable` when the subscription is lost or refused.
+        """
         queues: set[str] = set()
         try:
             while self._connection.can_read(timeout=0):  # the parser may hold more than the socket shows
@@ -45,6 +51,8 @@ class Bell:
                 self._unanswered = False
                 if isinstance(message, list) and message[0] == b"message":
                     queues.add(str(message[2], "utf-8", "replace"))
+                elif isinstance(message, list) and message[0] == b"subscribe":
+                    queues.add("")
         except (RedisError, OSError) as error:
             self.close()
             raise StoreUnavailable(str(error), sent=False) from error

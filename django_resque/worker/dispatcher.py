@@ -426,6 +426,8 @@ class Dispatcher:
         """Give the jobs that were reserved to the performers that have room, the freest first."""
         if not self.waiting or self.stopping or self.paused:
             return
+        if time.monotonic() - self.ledger.heard_at > self.store.config.lease:
+            return  # after a long silence they may be somebody else's by now; the next answer will tell
         self.waiting.sort(key=lambda held: entries.order(held.reserved))
         for at, held in enumerate(self.waiting):
             batch = self._pace(held.job.queue).batch
@@ -490,6 +492,7 @@ class Dispatcher:
                 self.ledger.register(self._registered)
         elif self.reaper.has_work and not self.stopping:
             self.reaper.work()
+            self.hungry = True  # what it gives back may be for us
         elif self._has_to_speak(now):
             self._take_turn(now)
         elif self.chores.has_work and not self.stopping:
@@ -560,6 +563,8 @@ class Dispatcher:
             self.hungry = self._rung or bool(answer.jobs)
         if answer.look is not None:
             self.reaper.look(answer.look, answer.time, now)
+            if self.reaper.look_around(now):
+                descendants.sweep()
             self.chores.look(answer.look.failures, now)
             if answer.look.queues is not None:
                 self._see_queues(answer.look.queues)
@@ -602,6 +607,8 @@ class Dispatcher:
         """Stop when nothing is left, in queues that have come into being meanwhile too."""
         if self.hungry or self.waiting or self.starting or self.ledger.untold or any(s.held for s in self.slots):
             return
+        if self.reaper.has_work:
+            return  # what a dead worker process held may be for us
         if self.options.selection.changes and not turn.look_queues and not self._all_paused:
             self._new_queues = self.hungry = True
         elif turn.queues or not self.queues:
@@ -624,13 +631,11 @@ class Dispatcher:
         self._all_paused = paused
 
     def keep_in_touch(self, now: float) -> None:
-        """The bell, and the processes on this machine."""
+        """The bell."""
         if not self.ledger.registered or self.ledger.lost:
             return
-        if now >= self._next_look and self.reaper.look_around(now):
-            descendants.sweep()
-        if not self.stopping and self.doorbell.tend(now):
-            self.hungry = self._rung = True
+        if not self.stopping:
+            self.doorbell.tend(now)
 
     def _hear_bell(self) -> None:
         rung = self.doorbell.rung(time.monotonic())

@@ -23,27 +23,28 @@ class Doorbell:
         self._selector = selector
         self._failures = 0
 
-    def tend(self, now: float) -> bool:
-        """Ping it, or subscribe anew, when it is time. True when it may have rung while nobody listened."""
+    def tend(self, now: float) -> None:
+        """Ping it, or subscribe anew, when it is time."""
         if now < self.next_look:
-            return False
+            return
         self.next_look = now + PING
         try:
             if self.bell.fileno() >= 0:
                 self.bell.ping()
-                return False
+                return
             self.bell.listen()
         except StoreError as error:
             self._lose(now, error)
-            return False
-        self._failures = 0
+            return
         self._selector.register(self.bell, selectors.EVENT_READ)
-        return True
 
     def rung(self, now: float) -> set[str]:
-        """The queues that have rung since the last call."""
+        """The queues that have rung since the last call; not empty either when it may have rung while nobody heard."""
         try:
-            return self.bell.rung()
+            rung = self.bell.rung()
+            if rung:
+                self._failures = 0
+            return rung
         except StoreError as error:
             self._lose(now, error)
             return set()

@@ -121,6 +121,11 @@ class Ledger:
         return self._trouble.lasts
 
     @property
+    def heard_at(self) -> float:
+        """When Redis has last answered, monotonic."""
+        return self._clock[1]
+
+    @property
     def wakes_at(self) -> float | None:
         """When `tick` has something to do although nothing happens, monotonic."""
         pending = self._pending

@@ -1,0 +1,115 @@
+"""Jobs that take longer than they may: they end, as failures, and their workers go on."""
+
+from __future__ import annotations
+
+import ast
+import os
+import time
+from typing import Any
+
+import pytest
+
+from django_resque import enqueue, using
+from django_resque.store import store
+from django_resque.worker.dispatcher import KILLED_AFTER
+from tests.workers import PATIENCE, is_gone, resque, told, until, within
+
+
+def failures() -> list[tuple[str, str]]:
+    """Command and exception of each."""
+    return [
+        (failure.job.args[0] if failure.job.args else failure.job.command, failure.exception)
+        for failure in store().failures.latest()
+    ]
+
+
+def pid_of(facts: Any, key: str) -> int:
+    return int(ast.literal_eval(told(facts, key))["pid"])
+
+
+def test_a_job_that_exceeds_its_timeout_is_one_failure_and_never_a_crash(worker, facts, clean_redis):
+    process = worker("-q", "default")
+    enqueue("act", "describe", "before")
+    job = using(timeout=0.3).enqueue("act", "nap", 60, "napping")
+    enqueue("act", "describe", "behind")
+    before = pid_of(facts, "before")
+    assert int(told(facts, "napping")) == before
+    with within(0.3):
+        behind = pid_of(facts, "behind")
+    assert behind != before  # the performer was replaced
+    until(lambda: store().stats.counters().processed == 3)
+    (failure,) = store().failures.latest()
+    assert (failure.job.id, failure.exception) == (job.id, "JobTimeout")
+    assert failure.error == "The job took longer than its timeout of 0.3 s"
+    assert any("time.sleep(seconds)" in line for line in failure.backtrace)  # where it was
+    assert store().stats.counters().failed == 1
+    assert clean_redis.exists("resque:django:crashes") == 0
+    assert process.stop() == 0
+    assert "crashed" not in process.log
+
+
+@pytest.mark.parametrize("how", ["default", "settings", "class", "call"])
+def test_a_timeout_is_taken_from_the_call_the_settings_the_class_or_the_default(worker, facts, how):
+    settings: dict[str, Any] = {}
+    if how == "default":
+        settings = {"TIMEOUT": 0.3}
+        enqueue("act", "nap", 60)
+    elif how == "settings":
+        settings = {"TIMEOUT": 60, "COMMANDS": {"act": {"timeout": 0.3}}}
+        enqueue("act", "nap", 60)
+    elif how == "class":
+        settings = {"TIMEOUT": 60}
+        enqueue("hasty")
+    else:
+        settings = {"TIMEOUT": 60, "COMMANDS": {"act": {"timeout": 60}}}
+        using(timeout=0.3).enqueue("act", "nap", 60)
+    process = worker("--burst", env=resque(**settings))
+    assert process.wait() == 0
+    ((_, exception),) = failures()
+    assert exception == "JobTimeout"
+
+
+def test_a_call_without_a_limit_may_take_longer_than_all_others(worker, facts):
+    using(timeout=0).enqueue("act", "nap", 0.7)
+    assert worker("--burst", env=resque(TIMEOUT=0.2)).wait() == 0
+    assert failures() == []
+    assert store().stats.counters().processed == 1
+
+
+def test_a_timeout_counts_from_the_start_of_its_own_job(worker, facts):
+    for _ in range(4):
+        using(timeout=0.5).enqueue("act", "nap", 0.2)
+    assert worker("--burst").wait() == 0
+    assert failures() == []
+
+
+def test_what_a_command_makes_of_its_timeout_is_a_failure_all_the_same(worker, facts, clean_redis):
+    using(timeout=0.2).enqueue("act", "swallow")
+    using(timeout=0.2).enqueue("act", "translate")
+    enqueue("act", "tell", "after")
+    process = worker("--burst")
+    assert process.wait() == 0
+    told(facts, "after")
+    assert failures() == [("translate", "ValueError"), ("swallow", "JobTimeout")]
+    assert store().stats.counters().processed == 3
+    assert clean_redis.exists("resque:django:crashes") == 0
+
+
+def test_a_job_that_cannot_be_told_is_killed_with_its_group_ten_seconds_later(worker, facts, clean_redis):
+    process = worker("-n", "2")
+    using(timeout=0.2).enqueue("act", "hang_with_a_child", "hanging")
+    using(timeout=0.2).enqueue("act", "hang_in_c", "hanging too")
+    performer, child = int(told(facts, "hanging")), int(told(facts, "hanging"))
+    other = int(told(facts, "hanging too"))
+    begun = time.monotonic()
+    jobs = [enqueue("act", "tell", f"behind {number}") for number in range(2)]
+    until(lambda: is_gone(performer) and is_gone(child) and is_gone(other), timeout=PATIENCE * KILLED_AFTER)
+    assert time.monotonic() - begun > KILLED_AFTER - 1  # it had the time to end by itself
+    for number, _ in enumerate(jobs):
+        told(facts, f"behind {number}")
+    until(lambda: store().stats.counters().processed == 4)
+    assert sorted(failures()) == [("hang_in_c", "JobTimeout"), ("hang_with_a_child", "JobTimeout")]
+    assert clean_redis.exists("resque:django:crashes") == 0
+    os.kill(process.pid, 0)
+    assert process.stop() == 0
+    assert "crashed" not in process.log

@@ -27,9 +27,10 @@ from .chores import Chores
 from .doorbell import Doorbell
 from .entries import Death
 from .ledger import MAX_ENTRIES, Ledger
+from .mailbox import Mailbox
 from .options import Options
 from .output import Stderr
-from .pace import MOST, Pace
+from .pace import MOST, WORK, Pace
 from .reaper import Reaper
 from .slot import Child, Held, Slot, kill
 from .wakeup import Wakeup
@@ -46,6 +47,8 @@ LOOK = 1.0
 """Seconds between two looks at which other worker processes there are, and whether they live."""
 MOST_PACES = 10_000
 """Queues of which it is remembered how long their jobs take."""
+MANY = 8
+"""Jobs given to a slot at once from which on their reports are read together."""
 LATE = 0.005
 """Seconds that the end of a job may go untold while there is work."""
 
@@ -67,6 +70,7 @@ class Dispatcher:
         self.options = options
         self.wakeup = Wakeup(_SIGNALS)
         self.selector = selectors.DefaultSelector()
+        self.mailbox: Mailbox[tuple[Slot, Child]] = Mailbox(self.selector)
         self.ledger = Ledger(store, self.selector, performers=options.performers, queues=str(options.selection))
         self.reaper = Reaper(self.ledger, store.config)
         self.chores = Chores(self.ledger, store)
@@ -112,6 +116,7 @@ class Dispatcher:
             self.doorbell.bell.close()
             self.ledger.close()
             self.store.close()
+            self.mailbox.close()
             self.selector.close()
             for slot in self.slots:
                 slot.forget()
@@ -141,14 +146,28 @@ class Dispatcher:
 
     def wait(self, seconds: float) -> None:
         """Sleep until a signal, a report, an answer, the bell, or ``seconds`` later."""
-        for key, _ in self.selector.select(seconds):
-            found = key.data
-            if found is self.ledger:
+        patience = self._patience()
+        self.mailbox.look_away(patience > 0)
+        for key, _ in self.selector.select(min(seconds, patience) if patience else seconds):
+            if key.data is self.ledger:
                 self.ledger.progress()
-            elif isinstance(found, tuple):
-                self._read_reports(*found)
             elif key.fileobj is self.doorbell.bell:
                 self._hear_bell()
+        for slot, child in self.mailbox.owners():
+            self._read_reports(slot, child)
+
+    def _patience(self) -> float:
+        """Seconds in which no performer runs out of jobs, so that their reports can wait; 0 when one might."""
+        if self.stopping:
+            return 0
+        least = LATE
+        for slot in self.slots:
+            if slot.held:
+                spare = len(slot.held) - slot.target / 2
+                if slot.target < MANY or spare <= 0:
+                    return 0
+                least = min(least, spare * WORK / slot.target)
+        return least if any(slot.held for slot in self.slots) else 0
 
     def seconds_to_wait(self) -> float:
         """Until the next thing that is to be done although nothing happens."""
@@ -318,9 +337,10 @@ class Dispatcher:
         _close_connections()
         self.store.close()
         child = slot.start(title=_title(), forget=lambda: self._forget_in_child(slot))
-        self.selector.register(child.reports.reader, selectors.EVENT_READ, (slot, child))
+        self.mailbox.add(child.reports.reader, (slot, child))
 
     def _forget_in_child(self, own: Slot) -> None:
+        self.mailbox.close()
         self.selector.close()
         self.wakeup.close()
         self.doorbell.bell.close()
@@ -417,8 +437,7 @@ class Dispatcher:
             self._deaths = True
 
     def _stop_listening(self, child: Child) -> None:
-        if child.reports.reader.fileno() >= 0 and child.reports.reader in self.selector.get_map():
-            self.selector.unregister(child.reports.reader)
+        self.mailbox.remove(child.reports.reader)
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -501,3 +502,11 @@ def test_wrong_choices_are_refused_when_they_are_registered():
         enqueue_on(Signal(), command="show")(wait)
     with pytest.raises(ConfigurationError, match=r"django\.dispatch\.Signal"):
         enqueue_on(User, command="show")  # type: ignore[arg-type]
+
+
+def test_limits_of_the_jobs_can_be_named():
+    moved = Signal()
+    enqueue_on(moved, command="send_welcome", args=("ada",), timeout=timedelta(minutes=1), on_crash="fail")
+    moved.send(sender=None)
+    (job,) = outbox
+    assert job.extra == {"timeout": 60, "on_crash": "fail"}

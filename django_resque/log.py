@@ -169,6 +169,14 @@ def job_killed_after_timeout(job: Job, timeout: float) -> None:
     _record(logging.ERROR, "failed %s: killed after its timeout of %g s", _Named(job), timeout, extra=_about(job))
 
 
+def job_refused(job: Job, why: str) -> None:
+    _record(logging.ERROR, "failed %s: %s", _Named(job), why, extra=_about(job))
+
+
+def job_recovered(token: str, queue: str) -> None:
+    _record(logging.WARNING, "requeued job %s of %s: Redis has it as ours, and we have not", token, clean(queue))
+
+
 def job_inherited(job: Job, worker: str, act: str) -> None:
     words = {"requeue": "requeued", "fail": "failed", "drop": "dropped (its failure is recorded)"}
     level = logging.ERROR if act == "fail" else logging.WARNING

@@ -240,7 +240,7 @@ def test_a_connection_that_ends_while_a_request_is_sent_has_perhaps_got_it(puppe
     line = line()
     puppet.reads.clear()
     line.send(Request("turn", [], [bytes(8_000_000)], lambda reply: reply))
-    puppet.hang_up()
+    os.close(puppet.client.detach())
     with pytest.raises(StoreUnavailable) as caught:
         answer(line)
     assert caught.value.sent

@@ -79,11 +79,11 @@ def test_primary_and_sentinels_are_spoken_to_in_our_way_whatever_the_settings_sa
     connection = store().pool.make_connection()
     assert connection.socket_timeout == 5
     assert connection.socket_connect_timeout == 1
-    assert connection.retry.get_retries() == 0
+    assert connection.retry._retries == 0
     for sentinel in store().pool.sentinel_manager._sentinels:
         connection = sentinel.connection_pool.make_connection()
         assert connection.socket_timeout == connection.socket_connect_timeout == 0.5
-        assert connection.retry.get_retries() == 0
+        assert connection.retry._retries == 0
 
 
 def test_the_database_is_the_one_in_the_location(group, settings):

@@ -11,7 +11,6 @@ from redis.exceptions import RedisError
 from ..errors import StoreUnavailable
 from .keys import Keys
 
-
 _LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 """Seconds that connecting may keep the loop waiting, for each of its steps."""
 
@@ -25,7 +24,7 @@ class Bell:
         self._unanswered = False
 
     def listen(self) -> None:
-        """Connect and ask for the subscription; the first of `rung` tells when it is there. Raises `StoreUnavailable`."""
+        """Connect and ask for the subscription; `rung` tells when it is there. Raises `StoreUnavailable`."""
         try:
             self._connection.connect()
             self._connection.send_command("SUBSCRIBE", self._channel)

@@ -70,6 +70,8 @@ class Line:
         """
         with self._failing(sent=False):
             self._connect()
+            sock: Any = self._connection._sock
+            sock.settimeout(self._connection.socket_timeout)  # `flush` and `receive` set others
         with self._failing(sent=True):
             self._connection.send_command("EVALSHA", script.sha, len(keys), *keys, *args)
             try:

@@ -106,7 +106,7 @@ class Answer:
     ``state`` is ``ok``, ``paused`` (no jobs while all workers are paused) or ``gone`` (this process is not known any
     more). ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations
     that were not this process's any more, ``trouble`` are errors on keys that others broke, ``dropped`` counts failure
-    records cut off at the bound.
+    records cut off at the bound. ``reservations`` is how many jobs this process holds, those of the answer too.
     """
 
     state: str
@@ -116,6 +116,7 @@ class Answer:
     trouble: Sequence[str]
     dropped: int
     look: Look | None
+    reservations: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,6 +248,10 @@ class Reservations:
             int,
         )
 
+    def mine(self) -> Request[list[Reserved]]:
+        """What this process holds by Redis' account, about a hundred of them."""
+        return Request("mine", [self._keys.reservations(self.name)], [], _reserved)
+
     # -- of other processes --------------------------------------------------------------------------------------------
 
     def condemn(self, process: Process, *, proved: bool) -> Request[Remains]:
@@ -309,7 +314,7 @@ class Reservations:
 
 
 def _answer(turn: Turn, reply: list[Any]) -> Answer:
-    state, now, refused, queue, payloads, crashes, trouble, dropped, *look = reply
+    state, now, refused, queue, payloads, crashes, trouble, dropped, *look, reservations = reply
     name = str(queue, "utf-8")
     return Answer(
         state=str(state, "ascii"),
@@ -327,6 +332,7 @@ def _answer(turn: Turn, reply: list[Any]) -> Answer:
         trouble=_texts(trouble),
         dropped=int(dropped),
         look=_look(turn, *look) if turn.look and state != b"gone" else None,
+        reservations=reservations,
     )
 
 
@@ -346,6 +352,14 @@ def _remains(reply: list[Any]) -> Remains:
         queue, _, worker = str(head, "utf-8", "replace").partition("\t")
         found.append((Reserved(str(token, "ascii"), queue, payload, None if crashes < 0 else crashes), worker))
     return Remains(str(state, "ascii"), bool(first), _texts(workers), int(reservations), found, failures)
+
+
+def _reserved(found: list[bytes]) -> list[Reserved]:
+    held = []
+    for token, reserved in zip(found[::2], found[1::2], strict=True):
+        head, _, payload = reserved.partition(b"\n")
+        held.append(Reserved(str(token, "ascii", "replace"), str(head, "utf-8", "replace").partition("\t")[0], payload))
+    return held
 
 
 def _texts(found: Sequence[bytes]) -> list[str]:

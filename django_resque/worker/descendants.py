@@ -78,7 +78,7 @@ def end_children(spare: Callable[[int], bool] = is_embedded_server, *, within: f
         os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
     except ChildProcessError:
         return 0
-    return _end(lambda pid: not spare(pid), within)
+    return _end((), lambda pid: not spare(pid), within)
 
 
 def end_orphans(
@@ -92,10 +92,7 @@ def end_orphans(
         return 0
     is_init = os.getpid() == 1  # every orphan of the container becomes a child, whoever started it
     own = mark()
-    return _end(
-        lambda pid: pid not in known and not spare(pid) and (not is_init or own in _marks(pid)),
-        within,
-    )
+    return _end(known, lambda pid: not spare(pid) and (not is_init or own in _marks(pid)), within)
 
 
 def sweep() -> int:
@@ -117,12 +114,13 @@ def sweep() -> int:
 # -- ending ------------------------------------------------------------------------------------------------------------
 
 
-def _end(is_to_end: Callable[[int], bool], within: float) -> int:
+def _end(known: Container[int], is_to_end: Callable[[int], bool], within: float) -> int:
     deadline = time.monotonic() + within
     killed: set[int] = set()
     leave_alone = set(_earlier)
     while True:
-        living = [pid for pid in children() if pid not in leave_alone and is_to_end(pid) and not _reap(pid)]
+        strangers = [pid for pid in children() if pid not in known and pid not in leave_alone]
+        living = [pid for pid in strangers if not _reap(pid) and is_to_end(pid)]
         if not living or time.monotonic() > deadline:
             return len(killed)
         for pid in living:

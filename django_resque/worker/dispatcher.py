@@ -90,7 +90,9 @@ class Dispatcher:
         self._look_every = min(LOOK, store.config.beat / 2)
         self._next_poll = self._next_look = self._next_beat = 0.0
         self._new_queues = options.selection.changes
-        self._rung = self._all_paused = self._more_output = self._forked = self._deaths = False
+        self._missing = self._recovers = self._rung = self._all_paused = self._more_output = self._forked = (
+            self._deaths
+        ) = False
 
     # -- the loop ----------------------------------------------------------------------------------------------------
 
@@ -111,6 +113,7 @@ class Dispatcher:
         try:
             yield
         finally:
+            signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # one more of them must not spoil an orderly end
             self._dismiss()
             self.ledger.unregister()
             self.doorbell.bell.close()
@@ -172,7 +175,7 @@ class Dispatcher:
     def seconds_to_wait(self) -> float:
         """Until the next thing that is to be done although nothing happens."""
         now = time.monotonic()
-        if self._more_output:
+        if self._more_output or (self.ledger.free and not self.ledger.registered and not self.stopping):
             return 0
         moments = [now + LOOK]
         if self.ledger.free and self.ledger.registered:
@@ -194,6 +197,8 @@ class Dispatcher:
                 first = slot.held[0]
                 if not first.shown:
                     moments.append(first.since + SHOWN_AFTER)
+                if len(slot.held) > 1 and now < slot.held[1].given_at + SHOWN_AFTER:
+                    moments.append(slot.held[1].given_at + SHOWN_AFTER)
                 if first.limits.timeout is not None and slot.child is not None and not slot.child.ending:
                     moments.append(first.since + first.limits.timeout + KILLED_AFTER)
         return max(0.0, min(moments) - now)
@@ -297,6 +302,8 @@ class Dispatcher:
                 slot.spare.gate.close()
         deadline = time.monotonic() + FAREWELL
         while self._reap():
+            if time.monotonic() > deadline + FAREWELL:
+                break  # the kernel does not let it go; it dies when it does
             if time.monotonic() > deadline:
                 for slot in self.slots:
                     for child in slot.children:
@@ -399,6 +406,7 @@ class Dispatcher:
         worker, reserved, job = slot.worker, held.reserved, held.job
         if child.ending == "stop" and held.at_most_once:
             self.ledger.tell(entries.interrupted_for_good(worker, reserved, job, output))
+            log.job_refused(job, "ended with the grace period, and on_crash is 'fail'")
         elif child.ending == "stop":
             self.interrupted[held] = entries.interrupted(worker, reserved, job, output)
             log.job_given_back(job)
@@ -441,15 +449,15 @@ class Dispatcher:
 
     # -- jobs --------------------------------------------------------------------------------------------------------
 
-    def hand_over(self) -> None:
-        """Give the jobs that were reserved to the performers that have room, the freest first."""
+    def hand_over(self, most: int = MOST) -> None:
+        """Give the jobs that were reserved to the performers that have room, the freest first, and ``most`` to each."""
         if not self.waiting or self.stopping or self.paused:
             return
         if time.monotonic() - self.ledger.heard_at > self.store.config.lease:
             return  # after a long silence they may be somebody else's by now; the next answer will tell
         self.waiting.sort(key=lambda held: entries.order(held.reserved))
         for at, held in enumerate(self.waiting):
-            batch = self._pace(held.job.queue).batch
+            batch = min(most, self._pace(held.job.queue).batch)
             slot = min((slot for slot in self.slots if slot.room), key=lambda slot: len(slot.held), default=None)
             if slot is None or len(slot.held) >= batch:
                 del self.waiting[:at]
@@ -474,6 +482,8 @@ class Dispatcher:
         """Put jobs that take long on the boards, their output on our stderr, and take back what waits behind them."""
         self._more_output = False
         for slot in self.slots:
+            if len(slot.held) > 1 and now - slot.held[1].given_at >= SHOWN_AFTER:
+                self._take_back_behind(slot)
             if not slot.held or now - slot.held[0].since < SHOWN_AFTER:
                 continue
             held = slot.held[0]
@@ -487,15 +497,14 @@ class Dispatcher:
                 held.shown = True
                 if not held.lost:
                     self.ledger.tell(entries.running(slot.worker, held.reserved, held.job))
-            if len(slot.held) > 1:
-                self._take_back_behind(slot)
 
     def _take_back_behind(self, slot: Slot) -> None:
-        """Give the jobs behind one that takes long to another slot, or back to their queue."""
-        for held in slot.take_back():
-            self._pace(held.job.queue).gave_back()
-            self.waiting.append(held)
-        self.hand_over()
+        """Give the jobs that have waited too long behind another to another slot, or back to their queue."""
+        taken = slot.take_back()
+        for queue in {held.job.queue for held in taken}:
+            self._pace(queue).gave_back()
+        self.waiting += taken
+        self.hand_over(most=1)
         self._give_back(self.waiting)
         self.waiting = []
 
@@ -509,6 +518,9 @@ class Dispatcher:
         if not self.ledger.registered:
             if not self.stopping:
                 self.ledger.register(self._registered)
+        elif self._recovers and not self.stopping:
+            self._recovers = self._missing = False
+            self.ledger.ask(self.ledger.reservations.mine(), self._recover)
         elif self.reaper.has_work and not self.stopping:
             self.reaper.work()
             self.hungry = True  # what it gives back may be for us
@@ -538,13 +550,15 @@ class Dispatcher:
         if self.stopping or self.paused or self.waiting:
             return {}
         slots = [(len(slot.held), slot.room) for slot in self.slots if slot.room]
-        wanted = {}
-        for queue in self.queues:
+        wanted: dict[str, int] = {}
+        for queue in reversed(self.queues):
             batch = self.paces[queue].batch if queue in self.paces else 1
-            count = sum(max(0, min(batch - held, room)) for held, room in slots)
+            count = sum(max(0, min(batch - held, room)) for held, room in slots) - len(self.starting)
+            if wanted:  # something of a lower queue: never before a job of this one, even if that has to wait a moment
+                count = max(1, count)
             if count > 0:
-                wanted[queue] = min(count - len(self.starting), MOST)
-        return {queue: count for queue, count in wanted.items() if count > 0}
+                wanted[queue] = min(count, MOST)
+        return {queue: wanted[queue] for queue in self.queues if queue in wanted}
 
     def _take_turn(self, now: float) -> None:
         """Tell Redis what became of the jobs, and take as many as can be given to performers."""
@@ -578,6 +592,8 @@ class Dispatcher:
             return
         self._notice_pause(answer.state == "paused")
         self._let_begin(turn, answer)
+        if answer.look is not None:
+            self._account(answer)
         if turn.queues:
             self.hungry = self._rung or bool(answer.jobs)
         if answer.look is not None:
@@ -597,10 +613,29 @@ class Dispatcher:
         if self.options.burst and not self.stopping:
             self._end_the_burst(turn)
 
+    def _account(self, answer: Answer) -> None:
+        """Find jobs that Redis has as ours and we have not: after a failover it may have forgotten that they ended."""
+        missing = answer.reservations > len(self._known()) + len(answer.jobs)
+        self._recovers, self._missing = missing and self._missing, missing  # seen twice, it is no coincidence
+
+    def _known(self) -> set[str]:
+        """The tokens of the jobs that are here, and of those of which something is still to be told."""
+        tokens = {held.reserved.token for slot in self.slots for held in slot.held if not held.lost}
+        tokens.update(held.reserved.token for held in (*self.waiting, *self.starting.values(), *self.interrupted))
+        return tokens | self.ledger.untold_tokens()
+
+    def _recover(self, found: list[Reserved] | None) -> None:
+        known = self._known()
+        for reserved in found or ():
+            if reserved.token not in known:
+                self.ledger.tell(entries.recovered("", reserved))
+                log.job_recovered(reserved.token, reserved.queue)
+
     def _receive(self, reserved: Reserved) -> None:
         worker, job = self.slots[0].worker, entries.readable(reserved)
         held = Held(reserved, job, limits_of(job, self.options.commands.get(job.command), self.store.config))
         if len(reserved.payload) > MAX_READABLE:
+            log.job_refused(job, "its payload is too large")
             self.ledger.tell(entries.too_large(worker, reserved, job))
         elif held.at_most_once:
             self.starting[reserved.token] = held

@@ -72,7 +72,7 @@ def too_large(worker: str, reserved: Reserved, job: Job) -> Entry:
     except InvalidPayload as refused:
         error = str(refused)
     record = _failure(worker, reserved, InvalidPayload.__name__, error)
-    return _failed("failed", worker, reserved, job, record)
+    return _failed("failed", "", reserved, job, record)
 
 
 def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
@@ -106,6 +106,11 @@ def put_to_an_end(worker: str, reserved: Reserved, job: Job, output: bytes) -> E
 def interrupted(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
     """It was killed so that the worker could stop in time; it goes back to the head of its queue, uncounted."""
     return _failed("interrupted", worker, reserved, job, _homeless(worker, reserved), output)
+
+
+def recovered(worker: str, reserved: Reserved) -> Entry:
+    """Redis has forgotten that it ended, or never handed it out for us: it goes back to the head of its queue."""
+    return _failed("interrupted", "", reserved, readable(reserved), _homeless(worker, reserved))
 
 
 def interrupted_for_good(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:

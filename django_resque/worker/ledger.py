@@ -190,6 +190,10 @@ class Ledger:
         """Make any other request; ``then`` gets what it gives, or None when Redis did not answer or refused."""
         self._begin(_Pending(request, then))
 
+    def untold_tokens(self) -> set[str]:
+        """The jobs of which there is something to tell."""
+        return {entry.token for entry in self._entries}
+
     def trouble(self, message: str) -> None:
         """Something in Redis is broken that concerns a part of the work; said once a minute."""
         self._trouble.meanwhile(message)

@@ -18,6 +18,8 @@ BACKLOG = 64 << 20
 """Bytes that may wait to be copied. A command that writes faster than that loses what lies between."""
 _PIECE = 4096
 """Bytes for which a pipe that select() calls writable has room (PIPE_BUF on Linux)."""
+_PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
+"""The bytes that are written as they are."""
 _KEEP_SIZE_AND_PUNCH_HOLE = 3
 
 
@@ -92,7 +94,7 @@ class Output:
         if waiting > 0:
             self._copy_block(job_id, end)
         if self._line:
-            self._write_lines(job_id, [self._line])
+            self._write_lines(job_id, self._line)
         tail = self._tail
         self._tail, self._line = b"", b""
         return tail
@@ -111,25 +113,28 @@ class Output:
         self._copied += len(block)
         _free(self._file, self._copied)
         self._tail = (self._tail + block[-TAIL:])[-TAIL:]
-        *lines, self._line = (self._line + block).split(b"\n")
+        whole, end_of_line, self._line = (self._line + block).rpartition(b"\n")
+        if end_of_line:
+            self._write_lines(job_id, whole)
         if len(self._line) > BLOCK:  # a line without an end must not grow in memory without one either
-            lines.append(self._line)
+            self._write_lines(job_id, self._line)
             self._line = b""
-        self._write_lines(job_id, lines)
 
     def _leave_out(self, job_id: str, size: int) -> None:
         self._copied += size
         self._line = b""
-        self._write_lines(job_id, [b"(%d bytes of output left out)" % size])
+        self._write_lines(job_id, b"(%d bytes of output left out)" % size)
 
-    def _write_lines(self, job_id: str, lines: list[bytes]) -> None:
-        if self._stderr.quiet or not lines:
+    def _write_lines(self, job_id: str, text: bytes) -> None:
+        """Write lines, of which the last is without its end."""
+        if self._stderr.quiet:
             return
-        self._stderr.write(
-            "".join(
-                f"[{job_id}] {clean_line(line.decode('utf-8', 'replace').rstrip(chr(13)))}\n" for line in lines
+        begin = f"[{job_id}] ".encode("utf-8", "backslashreplace")
+        if text.translate(None, _PLAIN):  # else the lines need not be looked at one by one, and there may be many
+            text = "\n".join(
+                clean_line(line.decode("utf-8", "replace").rstrip("\r")) for line in text.split(b"\n")
             ).encode("utf-8", "backslashreplace")
-        )
+        self._stderr.write(begin + text.replace(b"\n", b"\n" + begin) + b"\n")
 
 
 def _free(file: int, size: int) -> None:

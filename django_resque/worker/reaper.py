@@ -71,7 +71,9 @@ class Reaper:
         reservations = self._ledger.reservations
 
         def found(remains: Remains | None) -> None:
-            if remains is not None and remains.state == "dead":
+            if remains is None or remains.state == "alive":
+                self._left_alone.pop(process.name, None)  # it may be dead the next time it is seen
+            elif remains.state == "dead":
                 bequests = entries.bequests(remains, self._config.max_crashes)
                 if remains.first:
                     log.worker_declared_dead(process.name, proved, remains.reservations)
@@ -84,6 +86,7 @@ class Reaper:
 
     def _buried(self, process: Process, remains: Remains, bequests: list[Bequest], burial: Burial | None) -> None:
         if burial is None:
+            self._left_alone.pop(process.name, None)
             return  # it is found again
         for message in burial.trouble:
             self._ledger.trouble(message)

@@ -27,14 +27,15 @@ _STABLE = 1.0
 class Held:
     """A job that was reserved, and may have been given to a slot.
 
-    ``since`` is when it was its performer's to begin, monotonic. ``started``: Redis knows that it begins, which a job
-    that must not begin twice waits for. ``shown``: the boards know that it runs. ``lost``: another worker process has
-    it now, so nothing is told of it any more.
+    ``given_at`` is when it was given, ``since`` when it was its performer's to begin, monotonic. ``started``: Redis
+    knows that it begins, which a job that must not begin twice waits for. ``shown``: the boards know that it runs.
+    ``lost``: another worker process has it now, so nothing is told of it any more.
     """
 
     reserved: Reserved
     job: Job
     limits: Limits
+    given_at: float = 0.0
     since: float = 0.0
     started: bool = False
     shown: bool = False
@@ -209,8 +210,9 @@ class Slot:
             reserved.crashes is not None,
         )
         self.inbox.send(packet.dump())
+        held.given_at = time.monotonic()
         if not self.held:
-            held.since = time.monotonic()
+            held.since = held.given_at
         self.held.append(held)
         performer = self.child if self.child.given < self._options.max_jobs or self.spare is None else self.spare
         performer.given += 1

@@ -150,6 +150,7 @@ def test_a_worker_leaves_a_primary_that_is_silent(start, group, facts):
     assert group.agree()
     with group.primary.frozen():
         group.elect()
+        store().close()  # the connections of this process: they would wait too
         enqueue("act", "tell", "next")
         told(facts, "next", timeout=5 + AGAIN)  # it has waited for an answer, perhaps
         until(lambda: processed() == 2)

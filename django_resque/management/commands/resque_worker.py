@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -19,7 +18,6 @@ from ...conf import config
 from ...errors import ResqueError
 from ...store import store
 from ...worker import Dispatcher, Options
-from ...worker.dispatcher import STOP
 from ...worker.selection import Selection
 
 
@@ -92,7 +90,6 @@ class Command(BaseCommand):
             raise CommandError(str(error)) from error
         with _pidfile(options["pidfile"]):
             dispatcher.run()
-            signal.pthread_sigmask(signal.SIG_BLOCK, STOP)  # one more of them must not spoil an orderly end
 
 
 def _worker_options(options: dict[str, Any]) -> Options:

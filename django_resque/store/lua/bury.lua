@@ -55,9 +55,9 @@ for at = 6 + workers, #ARGV, 7 do
       try('SET', prefix .. 'job:' .. status_id .. ':status', requeued, 'XX', 'KEEPTTL')
     else
       try('INCR', KEYS[9])
+      try('INCR', KEYS[10])
       if act ~= 'drop' then -- failed, or its queue has become something else
         redis.call('RPUSH', KEYS[5], record)
-        try('INCR', KEYS[10])
         try('SET', prefix .. 'job:' .. status_id .. ':status', failed, 'XX', 'EX', ARGV[4])
       end
       redis.call('HDEL', KEYS[8], sha)

@@ -11,7 +11,7 @@
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>,
 --       django:output:<id>
 -- Returns {state, server time, {refused token, …}, queue, {payload, …}, {crashes, …}, {trouble, …}, dropped failures,
---         {member, lease, …}, run id, length of failed, {queue, …}}; the jobs' tokens are <number>.1, <number>.2, …;
+--         {member, lease, …}, run id, length of failed, {queue, …}, reservations}; the jobs' tokens are <number>.1, <number>.2, …;
 --         crashes is empty when no payload has any, else -1 for those that have none;
 --         state is 'ok', 'paused' or 'gone' (unknown process). An older turn than the last is an error.
 local prefix, number, queues = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[12])
@@ -20,7 +20,7 @@ local now = string.format('%s.%06d', time[1], time[2])
 
 local last = redis.call('HGET', KEYS[2], 'number')
 if not last then
-  return {'gone', now, {}, '', {}, {}, {}, 0, {}, '', 0, {}}
+  return {'gone', now, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0}
 end
 if number < tonumber(last) then
   return redis.error_reply('STALE turn ' .. ARGV[2] .. ' arrived after a later one')
@@ -37,7 +37,7 @@ local function try(...) -- for what people look at: it must not stand in the way
 end
 
 local function answer(state, refused, queue, payloads, crashes, dropped)
-  local processes, run_id, failures, names = {}, '', 0, {}
+  local processes, run_id, failures, names, held = {}, '', 0, {}, redis.call('HLEN', KEYS[3])
   if string.find(ARGV[5], 'p', 1, true) then
     processes = redis.call('ZRANGE', KEYS[4], 0, 99, 'WITHSCORES')
     local info = redis.pcall('INFO', 'server') -- which not everybody may ask for
@@ -47,7 +47,7 @@ local function answer(state, refused, queue, payloads, crashes, dropped)
   if string.find(ARGV[5], 'q', 1, true) then
     names = redis.call('SMEMBERS', KEYS[6])
   end
-  return {state, now, refused, queue, payloads, crashes, trouble, dropped, processes, run_id, failures, names}
+  return {state, now, refused, queue, payloads, crashes, trouble, dropped, processes, run_id, failures, names, held}
 end
 
 local function split(reserved) -- queue, whether it has begun, payload
@@ -82,7 +82,7 @@ if number == tonumber(last) then -- the answer to this turn was lost: give it ag
   for i = 1, tonumber(before[4]) do
     local reserved = redis.call('HGET', KEYS[3], ARGV[2] .. '.' .. i)
     if not reserved then
-      return redis.error_reply('LOST reservation ' .. ARGV[2] .. '.' .. i)
+      return {'gone', now, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0} -- somebody has removed it: begin anew
     end
     local _, _, payload = split(reserved)
     hand_out(payload, crashes_of(payload))
@@ -113,7 +113,7 @@ local function set_status(id, status, seconds)
 end
 
 local function idle(worker) -- it performs nothing any more
-  if not cleared[worker] then
+  if worker ~= '' and not cleared[worker] then
     cleared[worker] = true
     try('DEL', prefix .. 'worker:' .. worker)
   end
@@ -206,14 +206,18 @@ end
 
 for worker, count in pairs(processed) do
   try('INCRBY', KEYS[9], count)
-  try('INCRBY', prefix .. 'stat:processed:' .. worker, count)
+  if worker ~= '' then -- else no worker of ours has begun it
+    try('INCRBY', prefix .. 'stat:processed:' .. worker, count)
+  end
 end
 
 local dropped = 0
 if next(failed) then
   for worker, count in pairs(failed) do
     try('INCRBY', KEYS[10], count)
-    try('INCRBY', prefix .. 'stat:failed:' .. worker, count)
+    if worker ~= '' then
+      try('INCRBY', prefix .. 'stat:failed:' .. worker, count)
+    end
   end
   -- A few at a time: the list may be another program's, and far longer than ours.
   dropped = math.max(0, math.min(redis.call('LLEN', KEYS[5]) - tonumber(ARGV[8]), 100))

@@ -267,9 +267,9 @@ class Command(JobCommand):
         self.stdout.write(text * times)
 
     def flood(self, key: str, size: int) -> None:
-        """Have a program write ``size`` bytes, in lines; say ``key`` before."""
+        """Have a program write ``size`` bytes, in many lines; say ``key`` before."""
         facts().rpush(key, os.getpid())
-        subprocess.run(f"yes 'what nobody wants to read, again and again' | head -c {size}", shell=True, check=True)
+        subprocess.run(f"yes | head -c {size}", shell=True, check=True)
 
     def kill_dispatcher(self, key: str) -> None:
         """Take the whole worker process along."""

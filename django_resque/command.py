@@ -6,7 +6,7 @@ import json
 import time
 import weakref
 from argparse import PARSER, ArgumentError, ArgumentParser, ArgumentTypeError
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
@@ -170,10 +170,15 @@ class Bound:
     """A command and the arguments it is going to have: ``command.execute(*args, **options)``."""
 
     name: str
-    command: BaseCommand
     args: tuple[Any, ...]
     options: dict[str, Any]
+    _make: Callable[[], BaseCommand]
     _call: tuple[Signature, list[str], dict[str, Any], dict[str, Any]]
+
+    @property
+    def command(self) -> BaseCommand:
+        """A new instance, for one execution; a check alone needs none."""
+        return self._make()
 
     @property
     def argv(self) -> list[str]:
@@ -202,17 +207,25 @@ def bind(name: str, args: Sequence[Any], options: Mapping[str, Any]) -> Bound:
         signature = _kept_signature(cls, name)
         if signature is not None:
             try:
-                return _bind(name, cls(), signature, texts, named)
+                return _bind(name, cls, cls.stealth_options, signature, texts, named)
             except _MISFITS:
                 _kept.pop(cls, None)  # choices may have come from the database; look again before refusing
         command = cls()
-        return _bind(name, command, Signature(_build_parser(command, name)), texts, named)
+        signature = Signature(_build_parser(command, name))
+        return _bind(name, lambda: command, command.stealth_options, signature, texts, named)
     except (InvalidArguments, *_MISFITS) as error:
         raise InvalidArguments(f"{name}: {_message(error)}") from error
 
 
-def _bind(name: str, command: BaseCommand, signature: Signature, texts: list[str], options: dict[str, Any]) -> Bound:
-    stealth = {key: options[key] for key in command.stealth_options if key in options}
+def _bind(
+    name: str,
+    make: Callable[[], BaseCommand],
+    stealth_options: Iterable[str],
+    signature: Signature,
+    texts: list[str],
+    options: dict[str, Any],
+) -> Bound:
+    stealth = {key: options[key] for key in stealth_options if key in options}
     if stealth:
         options = {key: value for key, value in options.items() if key not in stealth}
     parsed = signature.fill(texts, options)
@@ -220,7 +233,7 @@ def _bind(name: str, command: BaseCommand, signature: Signature, texts: list[str
     call = signature, texts, options, values.copy()
     positional = tuple(values.pop("args", ()))
     values["skip_checks"] = True
-    return Bound(name, command, positional, values, call)
+    return Bound(name, positional, values, make, call)
 
 
 def _message(error: BaseException) -> str:

@@ -50,9 +50,9 @@ def queued_jots() -> list[int]:
 
 
 def assert_the_rest_waits(done: list[int], count: int) -> None:
-    """None twice, none lost, all in order. A performer may go on taking jobs while they are taken back, so that some
-    of those that are done stood behind some of the others."""
-    assert done == sorted(set(done))
+    """None twice, none lost, the rest in order. A performer may go on taking jobs while they are taken back, so that
+    some of those that are done stood behind some of the others."""
+    assert len(done) == len(set(done))
     assert queued_jots() == sorted(set(range(count)) - set(done))
 
 
@@ -61,7 +61,7 @@ def assert_the_rest_waits(done: list[int], count: int) -> None:
 
 def test_term_gives_the_running_job_its_grace_and_the_rest_back(worker, facts):
     enqueue("act", "witness", "long")
-    job = enqueue("act", "witness", "short")
+    enqueue("act", "witness", "short")
     process = worker("-n", "2", "--grace", "2")
     told(facts, "long"), told(facts, "short")
     begun = time.monotonic()
@@ -74,7 +74,6 @@ def test_term_gives_the_running_job_its_grace_and_the_rest_back(worker, facts):
     assert processed() == 1
     assert len(store().queues.peek("default")) == 1
     assert failures() == []
-    assert job.id
     heir = worker()
     assert ast.literal_eval(told(facts, "long"))[1]  # it may have been begun before, and is told so
     facts.rpush("long:go", "now")
@@ -223,7 +222,7 @@ def test_usr1_leaves_the_jobs_behind_the_running_one_alone(worker, facts, tmp_pa
     told(facts, "job")
     process.process.send_signal(signal.SIGUSR1)
     until(lambda: processed() == 251)
-    assert jots(path) == list(range(250))
+    assert sorted(jots(path)) == list(range(250))
     assert failures() == ["JobEnded"]
     assert process.stop() == 0
 

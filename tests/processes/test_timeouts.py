@@ -7,8 +7,6 @@ import os
 import time
 from typing import Any
 
-import pytest
-
 from django_resque import enqueue, using
 from django_resque.store import store
 from django_resque.worker.dispatcher import KILLED_AFTER
@@ -48,32 +46,23 @@ def test_a_job_that_exceeds_its_timeout_is_one_failure_and_never_a_crash(worker,
     assert "crashed" not in process.log
 
 
-@pytest.mark.parametrize("how", ["default", "settings", "class", "call"])
-def test_a_timeout_is_taken_from_the_call_the_settings_the_class_or_the_default(worker, facts, how):
-    settings: dict[str, Any] = {}
-    if how == "default":
-        settings = {"TIMEOUT": 0.3}
-        enqueue("act", "nap", 60)
-    elif how == "settings":
-        settings = {"TIMEOUT": 60, "COMMANDS": {"act": {"timeout": 0.3}}}
-        enqueue("act", "nap", 60)
-    elif how == "class":
-        settings = {"TIMEOUT": 60}
-        enqueue("hasty")
-    else:
-        settings = {"TIMEOUT": 60, "COMMANDS": {"act": {"timeout": 60}}}
-        using(timeout=0.3).enqueue("act", "nap", 60)
-    process = worker("--burst", env=resque(**settings))
+def test_a_call_says_more_than_the_settings_these_more_than_the_class_and_that_more_than_the_default(worker, facts):
+    enqueue("hasty")
+    enqueue("act", "nap", 60)
+    using(timeout=0.4).enqueue("act", "nap", 60)
+    process = worker("--burst", "-n", "3", env=resque(TIMEOUT=50, COMMANDS={"act": {"timeout": 0.3}}))
     assert process.wait() == 0
-    ((_, exception),) = failures()
-    assert exception == "JobTimeout"
+    errors = sorted(failure.error for failure in store().failures.latest())
+    assert errors == [f"The job took longer than its timeout of {seconds} s" for seconds in (0.2, 0.3, 0.4)]
 
 
-def test_a_call_without_a_limit_may_take_longer_than_all_others(worker, facts):
+def test_the_default_is_for_all_but_those_calls_that_have_no_limit(worker, facts):
     using(timeout=0).enqueue("act", "nap", 0.7)
+    enqueue("act", "nap", 60)
     assert worker("--burst", env=resque(TIMEOUT=0.2)).wait() == 0
-    assert failures() == []
-    assert store().stats.counters().processed == 1
+    (failure,) = store().failures.latest()
+    assert failure.error == "The job took longer than its timeout of 0.2 s"
+    assert store().stats.counters().processed == 2
 
 
 def test_a_timeout_counts_from_the_start_of_its_own_job(worker, facts):

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from django.db import connections
+
 from django_resque.job import Job
 from django_resque.worker.channel import Channel
 from django_resque.worker.descendants import mark
@@ -35,6 +37,8 @@ class PerformerProcess:
         self.pid = os.fork()
         if self.pid == 0:
             try:
+                for alias in connections:
+                    del connections[alias]  # those of the test, which guards them; a performer has none when it begins
                 self.inbox.writer.close()
                 self.reports.reader.close()
                 if self.gate is not None:

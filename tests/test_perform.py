@@ -80,7 +80,7 @@ def test_a_signal_that_was_blocked_until_the_end_does_not_end_the_process():
     surroundings = Surroundings()
     assert signal.getsignal(signal.SIGUSR2) is signal.SIG_DFL
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR2})
-    os.kill(os.getpid(), signal.SIGUSR2)
+    signal.raise_signal(signal.SIGUSR2)  # to this thread; others may have been left by other tests
     assert signal.SIGUSR2 in signal.sigpending()
     surroundings.restore_signals()
     assert not signal.sigpending()

@@ -27,9 +27,8 @@ _STABLE = 1.0
 class Held:
     """A job that was reserved, and may have been given to a slot.
 
-    ``given_at`` is when it was given, ``since`` when it was its performer's to begin, monotonic. ``started``: Redis
-    knows that it begins, which a job that must not begin twice waits for. ``shown``: the boards know that it runs.
-    ``lost``: another worker process has it now, so nothing is told of it any more.
+    ``given_at`` is when it was given, ``since`` when it was its performer's to begin, monotonic. ``shown``: the boards
+    know that it runs. ``lost``: another worker process has it now, so nothing is told of it any more.
     """
 
     reserved: Reserved
@@ -37,12 +36,12 @@ class Held:
     limits: Limits
     given_at: float = 0.0
     since: float = 0.0
-    started: bool = False
     shown: bool = False
     lost: bool = False
 
     @property
     def at_most_once(self) -> bool:
+        """Whether it must not begin a second time, so that Redis has to know before it begins."""
         return self.limits.on_crash == "fail"
 
 

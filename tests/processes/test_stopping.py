@@ -240,11 +240,13 @@ def test_a_paused_worker_finishes_what_runs_and_takes_nothing_until_cont(
     until(lambda: len(jots(path)) >= 100)
     process.process.send_signal(number)
     until(lambda: "paused" in process.log)
+    (name,) = (key for key in clean_redis.keys("resque:django:process:*"))
+    taken = turns(clean_redis, name)
+    until(lambda: turns(clean_redis, name) > taken + 2)  # one of them was on its way
     until(lambda: not clean_redis.keys("resque:django:reservations:*"))  # nothing is held any more
     done = jots(path)
     assert len(done) < 3000
     assert_the_rest_waits(done, 3000)
-    (name,) = (key for key in clean_redis.keys("resque:django:process:*"))
     taken = turns(clean_redis, name)
     until(lambda: turns(clean_redis, name) > taken + 1)
     assert jots(path) == done

@@ -9,7 +9,7 @@ from typing import Any
 
 from django_resque import enqueue, using
 from django_resque.store import store
-from django_resque.worker.dispatcher import KILLED_AFTER
+from django_resque.worker.crew import KILLED_AFTER
 from tests.workers import PATIENCE, is_gone, resque, told, until, within
 
 

@@ -100,6 +100,8 @@ def read(client: redis.Redis, key: bytes) -> Key:
             value = [item.decode() for item in client.lrange(key, 0, -1)]
         case "set":
             value = sorted(item.decode() for item in client.smembers(key))
+        case "zset":
+            value = [item.decode() for item in client.zrange(key, 0, -1)]
         case "hash":
             value = {name.decode(): item.decode() for name, item in client.hgetall(key).items()}
     return Key(kind, value, client.ttl(key))

@@ -305,7 +305,11 @@ itself.append(itself)
         ([{"deep": -MAX_INTEGER - 1}], "beyond ±2^53"),
         ("\ud800", "half of a surrogate pair"),
         ({"\udfff": 1}, "half of a surrogate pair"),
-        (object(), "The arguments cannot be written as JSON: Object of type object is not JSON serializable"),
+        pytest.param(
+            object(),
+            "The arguments cannot be written as JSON: Object of type object is not JSON serializable",
+            id="object",
+        ),
         (b"bytes", "cannot be written as JSON"),
         (nested(MAX_DEPTH + 2), "The arguments are nested deeper than 32 levels"),
         (itself, "nested deeper than 32 levels"),

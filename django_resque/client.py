@@ -6,13 +6,13 @@ Everything that can be wrong is found here, before anything is sent.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import timedelta
 from types import NoneType
 from typing import Any, Never
 
-from .command import bind, find, normalise
-from .conf import COMMAND_NAME, ON_CRASH, check_timeout, config
+from .command import CommandInfo, bind, find, normalise
+from .conf import COMMAND_NAME, ON_CRASH, Config, check_timeout, config
 from .errors import InvalidArguments, InvalidPayload, UnknownCommand
 from .hint import did_you_mean
 from .job import Job, check_queue
@@ -36,6 +36,9 @@ class Using:
     track: bool | None = None
     on_commit: bool | None = None
     check: bool | None = None
+    _known: dict[str, tuple[Config, CommandInfo | None, _Defaults]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if self.queue is not None:
@@ -88,19 +91,25 @@ class Using:
     def _defaults(self, command: str) -> _Defaults:
         settings = config()
         check = settings.check if self.check is None else self.check
-        if check:
-            info = find(command)
+        if not check and not (isinstance(command, str) and COMMAND_NAME.fullmatch(command)):
+            raise UnknownCommand(f"{command!r} cannot be the name of a command that is a job")
+        info = find(command) if check else None
+        known = self._known.get(command)
+        if known is None or known[0] is not settings or known[1] is not info:
+            known = self._known[command] = settings, info, self._make_defaults(command, settings, info)
+        return known[2]
+
+    def _make_defaults(self, command: str, settings: Config, info: CommandInfo | None) -> _Defaults:
+        if info is not None:
             queue, track = info.queue, info.track
         else:
-            if not isinstance(command, str) or not COMMAND_NAME.fullmatch(command):
-                raise UnknownCommand(f"{command!r} cannot be the name of a command that is a job")
             known = settings.commands.get(command, {})
             queue, track = known.get("queue"), known.get("track")
         return _Defaults(
             command=command,
             queue=self.queue or queue or settings.queue,
             track=next(said for said in (self.track, track, settings.track) if said is not None),
-            check=check,
+            check=info is not None,
             extra={
                 name: value
                 for name, value in (("timeout", self.timeout), ("on_crash", self.on_crash))
@@ -140,7 +149,7 @@ def using(
 ) -> Using:
     """What enqueues with these choices: ``using(queue="mail").enqueue("send_welcome", user.pk)``. See `Using`."""
     for name in unknown:
-        known = [field.name for field in fields(Using)]
+        known = [field.name for field in fields(Using) if field.init]
         hint = did_you_mean(name, known) or f" (known are {', '.join(known)})"
         raise TypeError(f"using() takes no {name!r}{hint}; options of the command go to enqueue()")
     seconds = timeout.total_seconds() if isinstance(timeout, timedelta) else timeout

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from operator import attrgetter
 
 from django.core.cache import close_caches
 from django.db import connections
@@ -294,7 +295,7 @@ class Crew:
 
     def _give_back_interrupted(self) -> None:
         """Put the jobs that were killed to stop in time back at the head of their queues, in the order they had."""
-        for held in sorted(self._interrupted, key=lambda held: entries.order(held.reserved), reverse=True):
+        for held in sorted(self._interrupted, key=attrgetter("order"), reverse=True):
             self._ledger.tell(self._interrupted[held])
         self._interrupted.clear()
 

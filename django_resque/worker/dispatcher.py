@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from operator import attrgetter
 
 from setproctitle import setproctitle
 
@@ -263,7 +264,7 @@ class Dispatcher:
             return
         if time.monotonic() - self.ledger.heard_at > self.store.config.lease:
             return  # after a long silence they may be somebody else's by now; the next answer will tell
-        self.waiting.sort(key=lambda held: entries.order(held.reserved))
+        self.waiting.sort(key=attrgetter("order"))
         given = 0
         for held in self.waiting:
             if not self._give(held, most):
@@ -302,7 +303,7 @@ class Dispatcher:
 
     def _give_back_waiting(self) -> None:
         worker = self.ledger.workers[0]
-        for held in sorted(self.waiting, key=lambda held: entries.order(held.reserved), reverse=True):
+        for held in sorted(self.waiting, key=attrgetter("order"), reverse=True):
             if not held.lost:
                 self.ledger.tell(entries.given_back(worker, held.reserved, held.job))
         self.waiting = []

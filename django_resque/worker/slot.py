@@ -29,6 +29,7 @@ class Held:
 
     ``given_at`` is when it was given, ``since`` when it was its performer's to begin, monotonic. ``shown``: the boards
     know that it runs. ``lost``: another worker process has it now, so nothing is told of it any more.
+    ``order`` sorts jobs as they were taken.
     """
 
     reserved: Reserved
@@ -38,6 +39,10 @@ class Held:
     since: float = 0.0
     shown: bool = False
     lost: bool = False
+    order: tuple[int, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.order = tuple(map(int, self.reserved.token.split(".")))
 
     @property
     def at_most_once(self) -> bool:

@@ -119,13 +119,17 @@ local function idle(worker) -- it performs nothing any more
   end
 end
 
+local function performed(worker)
+  idle(worker)
+  processed[worker] = (processed[worker] or 0) + 1
+end
+
 local function ended(token, worker, payload)
   redis.call('HDEL', KEYS[3], token)
   if any_crashes then
     redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
   end
-  idle(worker)
-  processed[worker] = (processed[worker] or 0) + 1
+  performed(worker)
 end
 
 local function fail(token, worker, payload, record)
@@ -159,10 +163,14 @@ end
 for at = 13 + 2 * queues, #ARGV, 8 do
   local kind, token, worker, status_id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local status, status_requeued, record, output = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  local reserved = token ~= '' and redis.call('HGET', KEYS[3], token)
+  local usual = kind == 'done' and output == '' and not any_crashes -- nothing of what is reserved is needed
+  local reserved = token ~= '' and redis.call(usual and 'HDEL' or 'HGET', KEYS[3], token)
   if kind == 'beat' then
     try('HSET', KEYS[7], worker, record)
-  elseif not reserved then
+  elseif usual and reserved == 1 then
+    performed(worker)
+    set_status(status_id, status, ARGV[9])
+  elseif usual or not reserved then
     refused[#refused + 1] = token
   else
     local queue, begun, payload = split(reserved)

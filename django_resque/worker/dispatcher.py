@@ -49,7 +49,8 @@ class Dispatcher:
     `run` loops and `tick` is one round of it. When `run` returns, every job that was taken has ended or is back on its
     queue, unless Redis could not be told; that is logged.
 
-    ``waiting`` are jobs that no performer has been given, ``starting`` those that must not begin before Redis knows.
+    ``waiting`` are jobs that no performer has been given, ``returning`` those that go back to their queues,
+    ``starting`` those that must not begin before Redis knows.
     """
 
     def __init__(self, store: Store, options: Options) -> None:
@@ -67,6 +68,7 @@ class Dispatcher:
         self.reaper = Reaper(self.ledger, store.config)
         self.chores = Chores(self.ledger, store)
         self.waiting: list[Held] = []
+        self.returning: list[Held] = []
         self.starting: dict[str, Held] = {}
         self.paused = False
         self.stopping = False
@@ -98,6 +100,7 @@ class Dispatcher:
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # one more of them must not spoil an orderly end
             self.crew.dismiss()
+            self._give_back()
             self.ledger.unregister()
             self.crew.close()
             self.doorbell.bell.close()
@@ -132,7 +135,11 @@ class Dispatcher:
         """Whether all is done and told; or there is no time left for it."""
         if self.stop_at is not None and time.monotonic() >= self.stop_at + FAREWELL:
             return True
-        return self.stopping and not (self.waiting or self.starting or self.crew.busy) and self.ledger.told
+        return (
+            self.stopping
+            and not (self.waiting or self.returning or self.starting or self.crew.busy)
+            and self.ledger.told
+        )
 
     def wait(self, seconds: float) -> None:
         """Sleep until a signal, a report, an answer, the bell, or ``seconds`` later."""
@@ -201,14 +208,14 @@ class Dispatcher:
     def begin_to_stop(self, reason: str) -> None:
         """Take no more jobs, and give back those that have not begun."""
         self.stopping = True
-        self._give_back_all()
+        self.waiting += self.crew.take_back()
         log.worker_stopping(reason, self.crew.running)
 
     def pause(self, reason: str) -> None:
         """Finish what runs, give back what has not begun, take no more until `resume`."""
         if not self.paused and not self.stopping:
             self.paused = True
-            self._give_back_all()
+            self.waiting += self.crew.take_back()
             self._show("Paused")
             log.worker_paused(reason)
 
@@ -252,8 +259,6 @@ class Dispatcher:
     def care_for_performers(self, now: float) -> None:
         """Bury those that have died, start those that are missing, follow those that take long."""
         self.waiting += self.crew.bury()
-        if self.stopping or self.paused:
-            self._give_back_all()
         if not self.stopping:
             self.crew.start(now)
         self.crew.follow(now)
@@ -287,26 +292,32 @@ class Dispatcher:
 
     def take_back_what_waits_too_long(self, now: float) -> None:
         """Give the jobs that have waited too long behind another to a free performer, or back to their queue."""
-        for slot in self.crew.slots:
-            if len(slot.held) > 1 and now - slot.held[1].given_at >= SHOWN_AFTER:
-                taken = slot.take_back()
-                for queue in {held.job.queue for held in taken}:
-                    self.intake.pace(queue).gave_back()
-                self.waiting += taken
-                self.hand_over(most=1)
-                self._give_back_waiting()
+        taken = [
+            held
+            for slot in self.crew.slots
+            if len(slot.held) > 1 and now - slot.held[1].given_at >= SHOWN_AFTER
+            for held in slot.take_back()
+        ]
+        if taken:
+            for queue in {held.job.queue for held in taken}:
+                self.intake.pace(queue).gave_back()
+            self.waiting += taken
+            self.hand_over(most=1)
+            self.returning += self.waiting
+            self.waiting = []
 
-    def _give_back_all(self) -> None:
-        """Put the jobs that nobody has begun back at the head of their queues, in the order they had there."""
-        self.waiting += self.crew.take_back()
-        self._give_back_waiting()
+    def _give_back(self) -> None:
+        """Put the jobs that nobody has begun, and nobody here will, back at the head of their queues, in their order.
 
-    def _give_back_waiting(self) -> None:
+        Only when no turn is on its way: it may bring others, which belong behind these.
+        """
+        if self.stopping or self.paused:
+            self.returning += self.waiting
+            self.waiting = []
         worker = self.ledger.workers[0]
-        for held in sorted(self.waiting, key=attrgetter("order"), reverse=True):
-            if not held.lost:
-                self.ledger.tell(entries.given_back(worker, held.reserved, held.job))
-        self.waiting = []
+        for held in sorted(self.returning, key=attrgetter("order"), reverse=True):
+            self.ledger.tell(entries.given_back(worker, held.reserved, held.job))
+        self.returning = []
 
     # -- Redis -------------------------------------------------------------------------------------------------------
 
@@ -333,6 +344,8 @@ class Dispatcher:
         ledger = self.ledger
         if not ledger.registered:
             return not self.stopping
+        if self.returning or (self.waiting and (self.stopping or self.paused)):
+            return True
         if now >= self._next_look or now >= self._next_beat:
             return True
         starving = self.crew.starving
@@ -350,6 +363,7 @@ class Dispatcher:
 
     def _take_turn(self, now: float) -> None:
         """Tell Redis what became of the jobs, and take as many as can be given to performers."""
+        self._give_back()
         wanted = self._wanted() if self.intake.is_due(now) else {}
         renew, look = now >= self._next_beat, now >= self._next_look
         if renew:
@@ -382,8 +396,6 @@ class Dispatcher:
         self.intake.answered(turn, answer)
         for reserved in answer.jobs:
             self._receive(reserved)
-        if self.stopping or self.paused:
-            self._give_back_all()
         self.hand_over()
         if self.options.burst and not self.stopping:
             self._end_the_burst(turn)
@@ -402,7 +414,7 @@ class Dispatcher:
 
     def _tokens(self) -> set[str]:
         """Of the jobs that are here, and of those of which something is still to be told."""
-        held = (*self.crew.held(), *self.waiting, *self.starting.values())
+        held = (*self.crew.held(), *self.waiting, *self.returning, *self.starting.values())
         return {job.reserved.token for job in held if not job.lost} | self.ledger.untold_tokens()
 
     def _recover(self, found: list[Reserved] | None) -> None:
@@ -434,7 +446,9 @@ class Dispatcher:
 
     def _end_the_burst(self, turn: Turn) -> None:
         """Stop when nothing is left, in queues that have come into being meanwhile too."""
-        if self.intake.hungry or self.waiting or self.starting or self.ledger.untold or self.crew.busy:
+        if self.intake.hungry or self.waiting or self.returning or self.starting:
+            return
+        if self.ledger.untold or self.crew.busy:
             return
         if self.reaper.has_work:
             return  # what a dead worker process held may be for us
@@ -446,6 +460,7 @@ class Dispatcher:
     def _lose_everything(self) -> None:
         """Another has given our jobs away: what runs goes on and is not reported, what waits is forgotten."""
         self.waiting.clear()
+        self.returning.clear()
         self.starting.clear()
         self.crew.lose()
         self.intake.hungry = True

@@ -173,8 +173,8 @@ def job_refused(job: Job, why: str) -> None:
     _record(logging.ERROR, "failed %s: %s", _Named(job), why, extra=_about(job))
 
 
-def job_recovered(token: str, queue: str) -> None:
-    _record(logging.WARNING, "requeued job %s of %s: Redis has it as ours, and we have not", token, clean(queue))
+def job_recovered(job: Job, act: str) -> None:
+    _record(logging.WARNING, "%s %s: Redis has forgotten how it ended", act, _Named(job), extra=_about(job))
 
 
 def job_inherited(job: Job, worker: str, act: str) -> None:

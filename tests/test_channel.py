@@ -94,3 +94,13 @@ def test_what_is_taken_back_is_exactly_what_the_other_reader_has_not_got(channel
     assert os.waitpid(child, 0)[1] == 0
     assert got == sorted(got)
     assert taken_back == [packet for number, packet in enumerate(sent) if number not in got]
+
+
+def test_a_full_channel_is_said_to_be_full_where_nobody_may_wait():
+    channel = Channel()
+    with pytest.raises(BlockingIOError):
+        for _ in range(10_000):
+            channel.send(b"x" * 4_000, wait=False)
+    assert channel.receive() == b"x" * 4_000
+    channel.send(b"y", wait=False)
+    channel.close()

@@ -164,3 +164,9 @@ def test_a_command_that_calls_itself_forever_is_reported():
     with pytest.raises(RecursionError) as raised:
         again()
     assert Report.load(Report.of_failure("1.1", raised.value, leaving=False).dump()).exception == "RecursionError"
+
+
+@pytest.mark.parametrize("end", [-1, 1 << 62, 1 << 64])
+def test_a_report_of_an_output_that_cannot_be_is_none(end):
+    with pytest.raises(ValueError, match="no report"):
+        Report.load(Report("1.1", output_end=end).dump())

@@ -767,3 +767,12 @@ def test_the_status_of_a_bequest_says_what_becomes_of_the_job():
         3,
         1,
     )
+
+
+@pytest.mark.parametrize("token", ["x", b"\xff\xfe", "", "1.2.3", "1.x"])
+@pytest.mark.parametrize("reserved", [b"no line feed", b"default\n" + payload(7), b""])
+def test_what_others_write_into_reservations_hinders_nobody(dead, reaper, clean_redis, token, reserved):
+    dead.reserve(payload(1))
+    clean_redis.hset("resque:django:reservations:abc123", token, reserved)
+    reap(reaper, dead)
+    assert payload(1) in clean_redis.lrange("resque:queue:default", 0, -1)

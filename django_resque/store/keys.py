@@ -88,10 +88,6 @@ class Keys:
         after the last crash of any job."""
         return f"{self.prefix}django:crashes"
 
-    def output(self, status_id: str) -> str:
-        """STRING: the end of what a job wrote."""
-        return f"{self.prefix}django:output:{status_id}"
-
     @property
     def none(self) -> str:
         """A key that never exists: deleting it as a script's first write opens the way when the memory is full."""

@@ -124,8 +124,9 @@ class Remains:
     """What `condemn` found. ``state`` is ``dead``, ``alive``, ``unknown`` (no such process any more) or ``taken``.
 
     ``first``: it was alive until now. ``held`` are about 100 of its ``reservations``, each with the worker that had
-    begun it, which is only known of jobs that must not begin twice. ``failures`` are the last records of the failed
-    list when another program has taken one of its workers for dead.
+    begun it, which is only known of jobs that must not begin twice; a token that is not ours is read as Latin-1, which
+    has a character for each byte. ``failures`` are the last records of the failed list when another program has taken
+    one of its workers for dead.
     """
 
     state: str
@@ -290,7 +291,7 @@ class Reservations:
             *workers,
         ]
         for bequest in bequests:
-            args += bequest.act, bequest.token, -1 if bequest.crashes is None else bequest.crashes
+            args += bequest.act, bequest.token.encode("latin-1"), -1 if bequest.crashes is None else bequest.crashes
             args += bequest.status_id, bequest.failed, bequest.requeued, bequest.record
         return Request(
             "bury",
@@ -309,7 +310,7 @@ class Reservations:
                 keys.bell,
             ],
             args,
-            lambda reply: Burial(int(reply[0]), _texts(reply[1]), _texts(reply[2])),
+            lambda reply: Burial(int(reply[0]), [str(token, "latin-1") for token in reply[1]], _texts(reply[2])),
         )
 
 
@@ -350,7 +351,7 @@ def _remains(reply: list[Any]) -> Remains:
     for token, reserved, crashes in zip(held[::3], held[1::3], held[2::3], strict=True):
         head, _, payload = reserved.partition(b"\n")
         queue, _, worker = str(head, "utf-8", "replace").partition("\t")
-        found.append((Reserved(str(token, "ascii"), queue, payload, None if crashes < 0 else crashes), worker))
+        found.append((Reserved(str(token, "latin-1"), queue, payload, None if crashes < 0 else crashes), worker))
     return Remains(str(state, "ascii"), bool(first), _texts(workers), int(reservations), found, failures)
 
 
@@ -358,7 +359,7 @@ def _reserved(found: list[bytes]) -> list[Reserved]:
     held = []
     for token, reserved in zip(found[::2], found[1::2], strict=True):
         head, _, payload = reserved.partition(b"\n")
-        held.append(Reserved(str(token, "ascii", "replace"), str(head, "utf-8", "replace").partition("\t")[0], payload))
+        held.append(Reserved(str(token, "utf-8", "replace"), str(head, "utf-8", "replace").partition("\t")[0], payload))
     return held
 
 

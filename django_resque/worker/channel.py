@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import errno
 import os
 import socket
 import sys
@@ -11,6 +12,8 @@ import tempfile
 _LINUX = sys.platform == "linux"
 _LIMIT = 100_000 if _LINUX else 2_000
 """Longest packet, in bytes, that is sent as it is; the kernel's own limit is twice as high."""
+_LARGEST = 64 << 20
+"""Bytes above which a packet is none of ours."""
 _FD_SPACE = socket.CMSG_SPACE(array.array("i").itemsize)
 _CLOEXEC = getattr(socket, "MSG_CMSG_CLOEXEC", 0)
 
@@ -26,15 +29,19 @@ class Channel:
         kind = socket.SOCK_SEQPACKET if _LINUX else socket.SOCK_DGRAM
         self.reader, self.writer = socket.socketpair(socket.AF_UNIX, kind)
 
-    def send(self, packet: bytes) -> None:
-        """Put in one packet, which must not be empty. Raises `OSError` when nobody can read it any more."""
+    def send(self, packet: bytes, *, wait: bool = True) -> None:
+        """Put in one packet, which must not be empty. Raises `OSError` when nobody can read it any more.
+
+        With ``wait=False`` raises `BlockingIOError` when there is no room for it now: the kernel keeps some 200 KB.
+        """
+        flags = 0 if wait else socket.MSG_DONTWAIT
         if len(packet) <= _LIMIT:
-            self.writer.send(packet)
+            self.writer.send(packet, flags)
             return
         file = _anonymous_file()
         try:
             _write(file, packet)
-            socket.send_fds(self.writer, [b"\n"], [file])
+            socket.send_fds(self.writer, [b"\n"], [file], flags)
         finally:
             os.close(file)
 
@@ -46,9 +53,11 @@ class Channel:
         """
         flags = _CLOEXEC if wait else _CLOEXEC | socket.MSG_DONTWAIT
         try:
-            packet, ancillary, _, _ = self.reader.recvmsg(_LIMIT, _FD_SPACE, flags)
+            packet, ancillary, found, _ = self.reader.recvmsg(_LIMIT, _FD_SPACE, flags)
         except ConnectionError:
             return None
+        if found & socket.MSG_CTRUNC:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         for _level, _kind, data in ancillary:
             (file,) = array.array("i", data[:4])
             try:
@@ -78,6 +87,8 @@ def _write(file: int, data: bytes) -> None:
 
 def _read(file: int) -> bytes:
     size = os.fstat(file).st_size
+    if size > _LARGEST:
+        raise OSError(errno.EMSGSIZE, os.strerror(errno.EMSGSIZE))
     chunks: list[bytes] = []
     at = 0
     while at < size:

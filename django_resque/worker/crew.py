@@ -9,6 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from operator import attrgetter
 
 from django.core.cache import close_caches
@@ -109,8 +110,8 @@ class Crew:
                 first = slot.held[0]
                 if not first.shown:
                     yield first.since + SHOWN_AFTER
-                if len(slot.held) > 1 and now < slot.held[1].given_at + SHOWN_AFTER:
-                    yield slot.held[1].given_at + SHOWN_AFTER
+                if slot.waiting_since is not None and now < slot.waiting_since + SHOWN_AFTER:
+                    yield slot.waiting_since + SHOWN_AFTER
                 if first.limits.timeout is not None and slot.child is not None and not slot.child.ending:
                     yield first.since + first.limits.timeout + KILLED_AFTER
 
@@ -119,7 +120,7 @@ class Crew:
     def start(self, now: float) -> None:
         """Fork a performer wherever one is missing, or will be."""
         for slot in self.slots:
-            if slot.lacks_performer(now) or slot.lacks_spare:
+            if slot.lacks_performer(now) or slot.lacks_spare(now):
                 try:
                     self._start(slot)
                 except OSError as error:  # no more processes, memory or descriptors just now
@@ -242,6 +243,7 @@ class Crew:
             for child in list(slot.children):
                 code = _exit_code(child)
                 if code is not None:
+                    child.reaped = True
                     self._read_reports(slot, child)  # what it had reported before counts
                     self._mailbox.remove(child.reports.reader)
                     not_begun += self._bury(slot, child, Death(code))
@@ -255,6 +257,7 @@ class Crew:
             slot.remove(child)
             if not child.leaving:
                 log.performer_died(str(death))
+                slot.wait_before_next_start(child)
             return []
         not_begun = slot.take_back()  # before a spare one takes its place, and takes from the inbox
         begun, slot.held = slot.held, deque()
@@ -320,7 +323,9 @@ def _exit_code(child: Child) -> int | None:
 def _close_connections() -> None:
     """Close what a child must not inherit: closing its copy there would end the session here."""
     for connection in connections.all(initialized_only=True):
-        connection.close()
-        if hasattr(connection, "close_pool"):
-            connection.close_pool()
-    close_caches()
+        with suppress(Exception):  # a driver may raise anything; what is broken is not used in the child either
+            connection.close()
+            if hasattr(connection, "close_pool"):
+                connection.close_pool()
+    with suppress(Exception):
+        close_caches()

@@ -163,7 +163,8 @@ class Dispatcher:
         if self.ledger.free:
             if self._has_to_speak(now) or (not self.stopping and (self.reaper.has_work or self.chores.has_work)):
                 return 0
-            moments += [self._next_look, self._next_beat]
+            if self.ledger.registered:
+                moments += [self._next_look, self._next_beat]
             if self.ledger.untold:
                 moments.append(self.ledger.oldest + LATE)
             if self.crew.starving and self._wanted():
@@ -196,14 +197,13 @@ class Dispatcher:
 
     def _stop(self, number: signal.Signals) -> None:
         now = time.monotonic()
-        if self.stopping:
-            if number is not signal.SIGQUIT and now - self._asked_to_stop >= ASKED_TWICE:
-                self.stop_at = now  # at once
-            return
-        self._asked_to_stop = now
         if number is not signal.SIGQUIT:
-            self.stop_at = now + self.options.grace
-        self.begin_to_stop(number.name)
+            if self.stop_at is None:
+                self._asked_to_stop, self.stop_at = now, now + self.options.grace
+            elif now - self._asked_to_stop >= ASKED_TWICE:
+                self.stop_at = now  # at once
+        if not self.stopping:
+            self.begin_to_stop(number.name)
 
     def begin_to_stop(self, reason: str) -> None:
         """Take no more jobs, and give back those that have not begun."""
@@ -285,6 +285,8 @@ class Dispatcher:
         slot.target = batch
         try:
             slot.hand_over(held)
+        except BlockingIOError:  # its inbox is full; the next report makes room
+            return False
         except OSError as error:  # no more descriptors or memory just now; the next round tries again
             log.performer_not_started(error)
             return False
@@ -292,10 +294,11 @@ class Dispatcher:
 
     def take_back_what_waits_too_long(self, now: float) -> None:
         """Give the jobs that have waited too long behind another to a free performer, or back to their queue."""
+        slots = self.crew.slots
         taken = [
             held
-            for slot in self.crew.slots
-            if len(slot.held) > 1 and now - slot.held[1].given_at >= SHOWN_AFTER
+            for slot in slots
+            if slot.waiting_since is not None and now - slot.waiting_since >= SHOWN_AFTER
             for held in slot.take_back()
         ]
         if taken:
@@ -303,6 +306,7 @@ class Dispatcher:
                 self.intake.pace(queue).gave_back()
             self.waiting += taken
             self.hand_over(most=1)
+        if taken or all(slot.held and slot.held[0].shown for slot in slots):
             self.returning += self.waiting
             self.waiting = []
 
@@ -422,12 +426,14 @@ class Dispatcher:
         tokens = self._tokens()
         for reserved in found or ():
             if reserved.token not in tokens:
-                self.ledger.tell(entries.recovered(self.ledger.workers[0], reserved))
-                log.job_recovered(reserved.token, reserved.queue)
+                held = self._held(reserved)
+                tell = entries.forgotten if held.at_most_once else entries.recovered
+                self.ledger.tell(tell(self.ledger.workers[0], reserved, held.job))
+                log.job_recovered(held.job, "failed" if held.at_most_once else "requeued")
 
     def _receive(self, reserved: Reserved) -> None:
-        worker, job = self.ledger.workers[0], entries.readable(reserved)
-        held = Held(reserved, job, limits_of(job, self.options.commands.get(job.command), self.store.config))
+        held = self._held(reserved)
+        worker, job = self.ledger.workers[0], held.job
         if len(reserved.payload) > MAX_READABLE:
             log.job_refused(job, "its payload is too large")
             self.ledger.tell(entries.too_large(worker, reserved, job))
@@ -436,6 +442,10 @@ class Dispatcher:
             self.ledger.tell(entries.start(worker, reserved, job))
         else:
             self.waiting.append(held)
+
+    def _held(self, reserved: Reserved) -> Held:
+        job = entries.readable(reserved)
+        return Held(reserved, job, limits_of(job, self.options.commands.get(job.command), self.store.config))
 
     def _let_begin(self, turn: Turn, refused: Sequence[str]) -> None:
         """The jobs whose start is known now may begin."""

@@ -108,9 +108,15 @@ def interrupted(worker: str, reserved: Reserved, job: Job, output: bytes) -> Ent
     return _failed("interrupted", worker, reserved, job, _homeless(worker, reserved), output)
 
 
-def recovered(worker: str, reserved: Reserved) -> Entry:
+def recovered(worker: str, reserved: Reserved, job: Job) -> Entry:
     """Redis has forgotten that it ended, or never handed it out for us: it goes back to the head of its queue."""
-    return _failed("interrupted", "", reserved, readable(reserved), _homeless(worker, reserved))
+    return _failed("interrupted", "", reserved, job, _homeless(worker, reserved))
+
+
+def forgotten(worker: str, reserved: Reserved, job: Job) -> Entry:
+    """Redis has forgotten how it ended, and it must not begin again."""
+    error = "Redis has forgotten how the job ended; on_crash is 'fail', so it is not begun again"
+    return _failed("failed", "", reserved, job, _failure(worker, reserved, DirtyExit.__name__, error))
 
 
 def interrupted_for_good(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
@@ -155,7 +161,10 @@ def bequests(remains: Remains, max_crashes: int) -> list[Bequest]:
 
 def order(reserved: Reserved) -> tuple[int, ...]:
     """Sorts reservations as they were taken."""
-    return tuple(map(int, reserved.token.split(".")))
+    try:
+        return tuple(map(int, reserved.token.split(".")))
+    except ValueError:  # somebody else has written it there
+        return (0,)
 
 
 def _bequest(

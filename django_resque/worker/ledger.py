@@ -28,7 +28,7 @@ from . import machine
 MAX_ENTRIES = 100
 """Entries in one turn, so that its script stays short."""
 ANSWER_WITHIN = 5.0
-"""Seconds after which a request is taken for lost."""
+"""Seconds without a byte after which a request is taken for lost."""
 _LIMITS = {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
 """Seconds that connecting may keep the loop waiting, for each of its steps."""
 _SHORTEST, _LONGEST = 0.01, 3.0
@@ -49,6 +49,7 @@ class _Pending:
     turn: Turn | None = None
     essential: bool = False
     sent_at: float | None = None
+    moved_at: float = 0.0
     in_doubt: bool = False
 
 
@@ -72,6 +73,7 @@ class Ledger:
         self._pending: _Pending | None = None
         self._number = 0
         self._clock = (0.0, 0.0)
+        self._heard_at = 0.0
         self._trouble = _Trouble()
         self.registered = False
         self.name = ""
@@ -122,15 +124,15 @@ class Ledger:
 
     @property
     def heard_at(self) -> float:
-        """When Redis has last answered, monotonic."""
-        return self._clock[1]
+        """When the last request that was answered had been sent, monotonic: of what came later it proves nothing."""
+        return self._heard_at
 
     @property
     def wakes_at(self) -> float | None:
         """When `tick` has something to do although nothing happens, monotonic."""
         pending = self._pending
         if pending is not None and pending.sent_at is not None:
-            return pending.sent_at + ANSWER_WITHIN
+            return pending.moved_at + ANSWER_WITHIN
         if pending is not None or self._trouble.retry_at > time.monotonic():
             return self._trouble.retry_at
         return None
@@ -208,7 +210,7 @@ class Ledger:
         if pending.sent_at is None:
             if now >= self._trouble.retry_at:
                 self._send(pending)
-        elif now >= pending.sent_at + ANSWER_WITHIN:
+        elif now >= pending.moved_at + ANSWER_WITHIN:
             self._line.close()
             self._fail(pending, StoreUnavailable(f"no answer within {ANSWER_WITHIN:g} s", sent=True))
 
@@ -227,9 +229,11 @@ class Ledger:
             self._fail(pending, error)
             return
         if received is None:
+            pending.moved_at = time.monotonic()
             self._watch()
             return
         self._pending = None
+        self._heard_at = pending.sent_at
         self._trouble.ends()
         self._watch()
         pending.then(received[0])
@@ -244,7 +248,7 @@ class Ledger:
         except StoreError as error:
             self._fail(pending, error)
             return
-        pending.sent_at = time.monotonic()
+        pending.sent_at = pending.moved_at = time.monotonic()
         self._watch()
 
     def _fail(self, pending: _Pending, error: StoreError) -> None:

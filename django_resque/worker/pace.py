@@ -5,7 +5,7 @@ from __future__ import annotations
 MOST = 100
 """Jobs that a slot is given at once, at most."""
 WORK = 0.020
-"""Seconds of work that a slot is given at once, at most, when there is more than one job in it."""
+"""Seconds of work that waits behind the job that a slot performs, at most."""
 _WEIGHT = 0.1
 """What the last job counts for in the mean."""
 
@@ -21,10 +21,10 @@ class Pace:
 
     @property
     def batch(self) -> int:
-        """Jobs to give to a slot."""
-        if self._mean is None or self._mean * 2 > WORK:
+        """Jobs to give to a slot: one to perform, and those that wait behind it."""
+        if self._mean is None:
             return 1
-        return max(1, min(self._limit, int(WORK / max(self._mean, 1e-6))))
+        return min(self._limit, 1 + int(WORK / max(self._mean, 1e-6)))
 
     def took(self, seconds: float) -> None:
         """A job has ended after so long."""

@@ -62,7 +62,7 @@ class Report(NamedTuple):
         """Raises `ValueError` for what `dump` has not made."""
         token, seconds, leaving, end, failure = packet.decode().split("\n", 4)
         duration, output_end = float(seconds), int(end)
-        if not 0 <= duration < math.inf or leaving not in ("0", "1"):
+        if not 0 <= output_end < 1 << 62 or not 0 <= duration < math.inf or leaving not in ("0", "1"):
             raise ValueError("this is no report")
         if not failure:
             return cls(token, leaving=leaving == "1", duration=duration, output_end=output_end)

@@ -53,7 +53,7 @@ class Held:
 @dataclass(slots=True, eq=False)
 class Child:
     """A performer's process. ``given`` counts its jobs; ``leaving``: it ends by itself, to be replaced; ``ending``: why
-    it is being killed, when that is no crash; ``gate``: opens for a spare one."""
+    it is being killed, when that is no crash; ``gate``: opens for a spare one; ``reaped``: its pid may be another's."""
 
     pid: int
     reports: Channel
@@ -61,6 +61,7 @@ class Child:
     given: int = 0
     leaving: bool = False
     ending: str = ""
+    reaped: bool = False
     born: float = field(default_factory=time.monotonic)
 
 
@@ -90,7 +91,13 @@ class Slot:
         if child is None or child.leaving or child.ending or (self.held and self.held[0].shown):
             return 0
         most = self._options.max_jobs
-        return most - child.given + (most - self.spare.given if self.spare is not None else 0)
+        return max(0, most - child.given + (most - self.spare.given if self.spare is not None else 0))
+
+    @property
+    def waiting_since(self) -> float | None:
+        """When the first of its jobs that its performer has not come to was given; None when there is none."""
+        at = 0 if self.child is None else 1
+        return self.held[at].given_at if len(self.held) > at else None
 
     @property
     def children(self) -> Iterator[Child]:
@@ -106,13 +113,13 @@ class Slot:
         """Whether a performer is missing and it is time to start one."""
         return self.child is None and now >= self._start_after
 
-    @property
-    def lacks_spare(self) -> bool:
+    def lacks_spare(self, now: float) -> bool:
         """Whether the performer is going to leave after the jobs that it has, and nobody is there to follow it."""
         child = self.child
         return (
             child is not None
             and self.spare is None
+            and now >= self._start_after
             and not (child.leaving or child.ending)
             and child.given >= self._options.max_jobs
         )
@@ -173,18 +180,16 @@ class Slot:
             self.child.gate.close()
             self.child.gate = None
 
-    def remove(self, child: Child) -> bool:
-        """Take a process that has ended out; whether it was the performer, whose jobs are now nobody's."""
+    def remove(self, child: Child) -> None:
+        """Take a process that has ended out."""
         _close(child)
         if child is self.spare:
             self.spare = None
         elif child is self.child:
             self.dismiss()
             self.leavers.remove(child)
-            return True
         elif child in self.leavers:
             self.leavers.remove(child)
-        return False
 
     def forget(self) -> None:
         """Close this process's copies of everything; what a performer does with the other slots."""
@@ -202,7 +207,8 @@ class Slot:
     # -- its jobs ------------------------------------------------------------------------------------------------------
 
     def hand_over(self, held: Held) -> None:
-        """Put a job in the inbox. Raises `OSError` when the system has nothing left to pass it on with."""
+        """Put a job in the inbox. Raises `BlockingIOError` when it is full, and another `OSError` when the system has
+        nothing left to pass the job on with."""
         assert self.child is not None
         reserved = held.reserved
         packet = Packet(
@@ -213,7 +219,13 @@ class Slot:
             held.limits.timeout,
             reserved.crashes is not None,
         )
-        self.inbox.send(packet.dump())
+        try:
+            self.inbox.send(packet.dump(), wait=False)
+        except ConnectionError:  # a command has shut it down
+            self.inbox.close()
+            self.inbox = Channel()
+            kill(self.child)
+            raise
         held.given_at = time.monotonic()
         if not self.held:
             held.since = held.given_at
@@ -228,7 +240,7 @@ class Slot:
             # The performer may take one between two of these, so which they are stands in the packets alone.
             while (packet := self.inbox.receive(wait=False)) is not None:
                 tokens.add(Packet.load(packet).token)
-        except BlockingIOError:
+        except OSError:  # there are no more; or no descriptor is left to read one with
             pass
         taken = [held for held in self.held if held.reserved.token in tokens]
         if taken:
@@ -259,10 +271,10 @@ class Slot:
 
 def kill(child: Child) -> None:
     """End a performer's process and all of its group."""
-    for end in (os.killpg, os.kill):  # its group is its own from a moment after the fork on
+    for end in (os.killpg,) if child.reaped else (os.killpg, os.kill):  # its group is its own soon after the fork
         try:
             end(child.pid, signal.SIGKILL)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # what is left of the group may be root's
             continue
 
 

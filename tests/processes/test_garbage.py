@@ -7,6 +7,8 @@ import json
 from collections import Counter
 from random import Random
 
+import pytest
+
 from django_resque import enqueue
 from django_resque.job import MAX_READABLE, json_members
 from django_resque.store import store
@@ -64,3 +66,16 @@ def test_a_payload_too_large_to_be_read_is_a_failure_that_says_how_large(worker,
     assert len(failure.raw) < 10_000
     counters = store().stats.counters()
     assert (counters.processed, counters.failed) == (2, 1)
+
+
+@pytest.mark.parametrize("size", [4_000, 90_000])
+def test_many_large_jobs_that_fail_at_once_do_not_block_the_worker(worker, facts, clean_redis, size):
+    """Their reports and the jobs themselves do not all fit into what the kernel keeps between two processes."""
+    payload = json.dumps({"class": "no_such_command", "args": [["x" * size]]})
+    for _ in range(4):
+        clean_redis.rpush("resque:queue:default", *[payload] * 100)
+    enqueue("act", "tell", "after")
+    assert worker("--burst").wait() == 0
+    told(facts, "after")
+    counters = store().stats.counters()
+    assert (counters.processed, counters.failed) == (401, 400)

@@ -183,7 +183,6 @@ def test_term_ends_a_worker_that_waits_after_quit(worker, facts):
     told(facts, "job")
     process.process.send_signal(signal.SIGQUIT)
     until(lambda: "stopping" in process.log)
-    time.sleep(1.1)
     process.process.send_signal(signal.SIGTERM)
     with within(END):
         assert process.wait() == 0

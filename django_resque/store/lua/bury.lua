@@ -36,7 +36,7 @@ for at = 6 + workers, #ARGV, 7 do
   local failed, requeued, record = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
   local reserved = redis.call('HGET', KEYS[3], token)
   if reserved then
-    local line = string.find(reserved, '\n', 1, true)
+    local line = string.find(reserved, '\n', 1, true) or 0
     local queue, payload = string.match(string.sub(reserved, 1, line - 1), '^[^\t]*'), string.sub(reserved, line + 1)
     local sha = redis.sha1hex(payload)
     local length = act == 'requeue' and try('LPUSH', prefix .. 'queue:' .. queue, payload)

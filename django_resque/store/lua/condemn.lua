@@ -36,7 +36,7 @@ redis.call('ZADD', KEYS[4], 0, ARGV[1])
 local workers, failures = {}, {}
 for worker in string.gmatch(process[2] or '', '[^\n]+') do
   workers[#workers + 1] = worker
-  if redis.call('SISMEMBER', KEYS[7], worker) == 0 then
+  if #failures == 0 and redis.call('SISMEMBER', KEYS[7], worker) == 0 then
     failures = redis.call('LRANGE', KEYS[6], -100, -1)
   end
 end

@@ -51,7 +51,7 @@ local function answer(state, refused, queue, payloads, crashes, dropped)
 end
 
 local function split(reserved) -- queue, whether it has begun, payload
-  local at = string.find(reserved, '\n', 1, true)
+  local at = string.find(reserved, '\n', 1, true) or 0
   local queue, begun = string.match(string.sub(reserved, 1, at - 1), '^([^\t]*)(.*)$')
   return queue, begun ~= '', string.sub(reserved, at + 1)
 end

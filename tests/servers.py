@@ -24,7 +24,7 @@ from django_resque.store.embedded import find_server
 
 LIBC = ctypes.CDLL(None)  # loaded here: between fork and exec only what is loaded already may be used
 PR_SET_PDEATHSIG = 1
-STARTS_WITHIN = 30  # seconds, with what it has to load
+STARTS_WITHIN = 10  # seconds
 AGREES_WITHIN = 60  # seconds
 GROUP = "mymaster"
 PATIENCE = 600_000  # milliseconds in which a Sentinel does not miss a server
@@ -161,8 +161,7 @@ class RedisServer:
             with self.client(timeout=1) as client:
                 try:
                     # another server on this port would answer PING as well
-                    info = client.info()
-                    if info["process_id"] == self._process.pid and not info["loading"]:
+                    if client.info("server")["process_id"] == self._process.pid:
                         return True
                 except redis.RedisError:
                     pass

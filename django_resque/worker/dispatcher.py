@@ -318,6 +318,8 @@ class Dispatcher:
         if self.stopping or self.paused:
             self.returning += self.waiting
             self.waiting = []
+        if self.returning:
+            self.intake.hungry = True  # they may be for us, when somebody here is free
         worker = self.ledger.workers[0]
         for held in sorted(self.returning, key=attrgetter("order"), reverse=True):
             self.ledger.tell(entries.given_back(worker, held.reserved, held.job))

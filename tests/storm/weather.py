@@ -181,6 +181,9 @@ class Weather:
     def _redis_is_up(self) -> None:
         if not self._server.running:
             self._server.start()
+        with self._server.client() as client:
+            while client.info("persistence")["loading"]:
+                time.sleep(0.02)
 
     def _redis(self, ask: Callable[[redis.Redis], object]) -> object:
         """What the server says to us, who do not go through the proxy."""

@@ -82,7 +82,7 @@ class Line:
             except NoScriptError:
                 self._connection.send_packed_command([_pack("EVAL", script.source, keys, args)], check_health=False)
                 reply = self._connection.read_response()
-        except BaseException:
+        except BaseException:  # here, and not around it all, because a context manager costs each push 2 µs
             with self._failing(sent=sent):
                 raise
         return reply

@@ -294,8 +294,8 @@ def test_a_server_that_nobody_uses_ends(folder: Path):
 
 
 def test_a_server_that_somebody_is_connected_to_stays(folder: Path):
-    with client(ensure_running(folder, **QUICK)) as redis:
-        wait_until(lambda: looks_at(redis) > 20)
+    with client(ensure_running(folder, look_every=0.02, idle=1)) as redis:  # a second, in which to connect
+        wait_until(lambda: looks_at(redis) > 100)
     wait_until(lambda: not is_held(folder / "running.lock"))
 
 

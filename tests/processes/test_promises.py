@@ -381,7 +381,7 @@ def test_jobs_of_one_performer_run_in_the_order_in_which_they_were_enqueued(work
     assert sum(before > after for before, after in pairwise(order)) <= 5
 
 
-def test_a_crashed_job_and_what_is_taken_back_keep_their_places(worker, facts):
+def test_a_crash_costs_the_jobs_behind_it_nothing(worker, facts):
     for number in range(6):
         enqueue("act", "tell", "order", str(number))
     enqueue("act", "witness", "job")
@@ -389,10 +389,11 @@ def test_a_crashed_job_and_what_is_taken_back_keep_their_places(worker, facts):
     process = worker()
     pid, _ = ast.literal_eval(told(facts, "job"))
     os.kill(pid, 9)
-    told(facts, "job")
-    assert facts.lrange("order", 0, -1) == ["0", "1", "2", "3", "4", "5"]
+    told(facts, "job")  # at the head of its queue again; the one behind it is with the next performer already, or waits
+    assert facts.lrange("order", 0, -1) in (list("012345"), list("0123456"))
     facts.rpush("job:go", "now")
     until(lambda: processed() == 8)
+    assert facts.lrange("order", 0, -1) == list("0123456")
     assert process.stop() == 0
 
 

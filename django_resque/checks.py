@@ -1,6 +1,6 @@
 """System checks: what is wrong with the settings, told before the first job.
 
-Nothing here connects to Redis or imports a command.
+Nothing here connects to Redis. No command is imported but those of ``RESQUE["SCHEDULE"]``.
 """
 
 from __future__ import annotations
@@ -18,22 +18,24 @@ from django.core.management import get_commands
 from django.utils.module_loading import import_string
 
 from .conf import Config, config, problems
-from .errors import ConfigurationError
+from .errors import ConfigurationError, InvalidJob
 from .hint import did_you_mean
+from .schedule import ScheduleEntry
 from .store.connection import embedded_folder, is_redis_alias, make_pool
 from .store.outbox import outbox
+from .timetable import check_job
 
 
 @register("django_resque")
 def check_settings(**kwargs: object) -> list[CheckMessage]:
-    """E001: the ``RESQUE`` setting. E002: the Redis it leads to. E003: commands that it names. W001: the cache that
-    shares a database with the jobs."""
+    """E001: the ``RESQUE`` setting. E002: the Redis it leads to. E003: commands that it names. E004: its schedule.
+    W001: the cache that shares a database with the jobs. W002: an entry of the schedule that cannot be checked."""
     found: list[CheckMessage] = [Error(problem, id="django_resque.E001") for problem in problems()]
     try:
         in_force = config()
     except ConfigurationError:
         return found
-    return [*found, *_commands(in_force), *_redis(in_force)]
+    return [*found, *_commands(in_force), *_schedule(in_force), *_redis(in_force)]
 
 
 def _commands(config: Config) -> Iterator[CheckMessage]:
@@ -48,6 +50,22 @@ def _commands(config: Config) -> Iterator[CheckMessage]:
                 f"{did_you_mean(name, installed)}.",
                 hint="Correct the name, or add the app that has the command to INSTALLED_APPS.",
                 id="django_resque.E003",
+            )
+
+
+def _schedule(config: Config) -> Iterator[CheckMessage]:
+    """The entries of ``RESQUE["SCHEDULE"]`` can be used, and their commands take what they are given."""
+    for name, mapping in config.schedule.items():
+        try:
+            check_job(ScheduleEntry.from_mapping(name, mapping))
+        except ConfigurationError as error:
+            yield Error(f"{error}.", hint='Correct it in RESQUE["SCHEDULE"].', id="django_resque.E004")
+        except InvalidJob as error:
+            yield Error(f"The schedule entry {name!r}: {error}.", id="django_resque.E004")
+        except Exception as error:  # whatever the command's module, or its parser that looks into the database, raises
+            yield Warning(
+                f"The schedule entry {name!r} cannot be checked: {type(error).__name__}: {error}.",
+                id="django_resque.W002",
             )
 
 

@@ -18,8 +18,9 @@ from django.core.signals import setting_changed
 
 from . import log
 from .arguments import normalise
+from .choices import ON_CRASH, check_concurrency, check_exceptions, check_seconds, is_timeout
 from .command_line import write
-from .conf import COMMAND_NAME, ON_CRASH, Config, config, is_timeout, raw_settings
+from .conf import COMMAND_NAME, Config, config, raw_settings
 from .errors import InvalidArguments, RefusedCommand, UnknownCommand
 from .hint import did_you_mean
 from .job_command import JobCommand
@@ -36,7 +37,8 @@ built from, the day's date or choices from the database, may change."""
 class CommandInfo:
     """A command that may be a job, and its jobs' defaults; None where neither settings nor class say anything.
 
-    ``timeout`` is in seconds, 0 without a limit.
+    ``timeout``, ``unique_for`` and ``expires`` are in seconds, a ``timeout`` of 0 is none. ``concurrency`` is a key and
+    a number.
     """
 
     name: str
@@ -46,6 +48,13 @@ class CommandInfo:
     sensitive: tuple[str, ...]
     timeout: float | None = None
     on_crash: str | None = None
+    max_attempts: int | None = None
+    backoff: Any = None
+    retry_on: tuple[type[BaseException], ...] = (Exception,)
+    give_up_on: tuple[type[BaseException], ...] = ()
+    unique_for: float | None = None
+    concurrency: tuple[str, int] | None = None
+    expires: float | None = None
 
 
 # -- which commands may be jobs ----------------------------------------------------------------------------------------
@@ -99,6 +108,13 @@ def _look_up(name: str) -> tuple[ModuleType, CommandInfo]:
         sensitive=tuple(_declared(cls, "sensitive", (list, tuple, set, frozenset)) or ()),
         timeout=defaults.get("timeout", _timeout(cls)),
         on_crash=defaults.get("on_crash", _on_crash(cls)),
+        max_attempts=defaults.get("max_attempts", _of_job_command(cls, "max_attempts")),
+        backoff=defaults.get("backoff", _of_job_command(cls, "backoff")),
+        retry_on=check_exceptions(_of_job_command(cls, "retry_on") or Exception),
+        give_up_on=check_exceptions(_of_job_command(cls, "give_up_on") or ()),
+        unique_for=_seconds(defaults.get("unique_for", _of_job_command(cls, "unique_for"))),
+        concurrency=_concurrency(defaults.get("concurrency", _of_job_command(cls, "concurrency")), name),
+        expires=_seconds(defaults.get("expires", _of_job_command(cls, "expires"))),
     )
 
 
@@ -143,6 +159,18 @@ def _timeout(cls: type[BaseCommand]) -> float | None:
     """What a `JobCommand` says. Any other command may mean by ``timeout`` the patience that it has with a web site."""
     value = cls.timeout if issubclass(cls, JobCommand) else None
     return value if is_timeout(value) else None
+
+
+def _of_job_command(cls: type[BaseCommand], name: str) -> Any:
+    return getattr(cls, name) if issubclass(cls, JobCommand) else None
+
+
+def _seconds(value: Any) -> float | None:
+    return None if value is None else check_seconds(value)
+
+
+def _concurrency(value: Any, name: str) -> tuple[str, int] | None:
+    return None if value is None else check_concurrency(value, name)
 
 
 def _on_crash(cls: type[BaseCommand]) -> str | None:

@@ -111,6 +111,11 @@ def _parses_to(signature: Signature, words: Sequence[str], values: Mapping[str, 
         parsed = vars(signature.parser.parse_args(words))
     except (ArgumentError, CommandError, SystemExit, *UNREADABLE):
         return False
+    return same_values(values, parsed)
+
+
+def same_values(values: Mapping[str, Any], parsed: Mapping[str, Any]) -> bool:
+    """Whether a command that is called with ``values`` gets what it gets of a line that is ``parsed``."""
     return parsed.keys() == values.keys() and all(_same(values[name], parsed[name]) for name in parsed)
 
 

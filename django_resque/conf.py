@@ -11,22 +11,25 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeGuard
+from typing import Any
 
 from django.conf import settings
 from django.core.signals import setting_changed
 
+from .choices import (
+    ON_CRASH,
+    check_backoff_of_command,
+    check_concurrency,
+    check_max_attempts,
+    check_seconds,
+    check_timeout,
+)
 from .errors import ConfigurationError, InvalidQueue
 from .hint import did_you_mean
 from .job import check_queue
 
 COMMAND_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}")
 """What a command that is a job may be called; checked before anything is looked up."""
-
-ON_CRASH = ("requeue", "fail")
-"""What becomes of a job whose process died."""
-MIN_TIMEOUT, MAX_TIMEOUT = 0.001, 31_536_000
-"""Seconds: what a timer can be set to, up to a year."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +47,11 @@ class Config:
     """Where a job goes when neither the call, nor the settings, nor the command says."""
     commands: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Commands that may be jobs although they are not `JobCommand`s: a list of names, or name → defaults, which are
-    ``queue``, ``track``, ``timeout`` and ``on_crash``."""
+    ``queue``, ``track``, ``timeout``, ``on_crash``, ``max_attempts``, ``backoff``, ``unique_for``, ``concurrency`` and
+    ``expires``."""
+    schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Recurring jobs: a name of your own → ``command``, ``cron`` or ``every``, and what else belongs to an entry of the
+    schedule."""
     check: bool = True
     """Whether `enqueue` checks that the command exists, may be a job and takes its arguments. False for a program
     that enqueues commands which only its workers have."""
@@ -52,6 +59,8 @@ class Config:
     """Whether the status of a job can be looked up by its id."""
     status_ttl: int = 3600
     """Seconds that a status is kept after the job's end; a failure's is kept for 24 hours at least."""
+    max_attempts: int = 1
+    """How often a job that fails is tried altogether, when neither call, nor ``COMMANDS``, nor command says."""
     timeout: float | None = None
     """Seconds that a job may take when neither call, nor ``COMMANDS``, nor command says. None or 0: no limit."""
     on_crash: str = "requeue"
@@ -124,18 +133,6 @@ def raw_settings() -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise ConfigurationError(f"RESQUE must be a dict, not {type(found).__name__}")
     return found
-
-
-def is_timeout(value: object) -> TypeGuard[float]:
-    """Whether this can be the seconds that a job may take; 0 is without a limit."""
-    return type(value) in (int, float) and (value == 0 or MIN_TIMEOUT <= value <= MAX_TIMEOUT)  # type: ignore[operator]
-
-
-def check_timeout(value: object) -> float:
-    """``value``, when it can be the seconds that a job may take; raises `ValueError` when it cannot."""
-    if not is_timeout(value):
-        raise ValueError(f"must be a number of seconds from {MIN_TIMEOUT} to {MAX_TIMEOUT}, or 0 for no limit")
-    return value
 
 
 def _read(key: str, value: Any) -> Any:
@@ -223,11 +220,28 @@ def _commands(value: Any) -> dict[str, Mapping[str, Any]]:
     return commands
 
 
+def _schedule(value: Any) -> dict[str, Mapping[str, Any]]:
+    """What is in an entry is read above, where commands are known."""
+    if not isinstance(value, Mapping):
+        raise TypeError("must be a dict of name → entry")
+    for name, entry in value.items():
+        if not isinstance(name, str):
+            raise TypeError(f"the name of an entry must be a text, not {name!r}")
+        if not isinstance(entry, Mapping):
+            raise TypeError(f"the entry {name!r} must be a dict")
+    return dict(value)
+
+
 _DEFAULT_READERS: dict[str, Callable[[Any], Any]] = {
     "queue": check_queue,
     "track": _flag,
     "timeout": check_timeout,
     "on_crash": _one_of(*ON_CRASH),
+    "max_attempts": check_max_attempts,
+    "backoff": check_backoff_of_command,
+    "unique_for": check_seconds,
+    "concurrency": lambda value: check_concurrency(value, "command"),
+    "expires": check_seconds,
 }
 
 
@@ -237,9 +251,11 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "NAMESPACE": _namespace,
     "QUEUE": check_queue,
     "COMMANDS": _commands,
+    "SCHEDULE": _schedule,
     "CHECK": _flag,
     "TRACK": _flag,
     "STATUS_TTL": _number(1, int),
+    "MAX_ATTEMPTS": check_max_attempts,
     "TIMEOUT": _optional(check_timeout),
     "ON_CRASH": _one_of(*ON_CRASH),
     "LEASE": _number(1, float),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -55,6 +56,18 @@ class StoreUnavailable(StoreError):
         self.sent = sent
 
 
+class NoSuchWorker(ResqueError):
+    """No worker is registered that was meant."""
+
+
+class NotStarted(ResqueError):
+    """Workers cannot be started in the background."""
+
+
+class ScheduleError(ResqueError):
+    """The schedule cannot be changed as it was asked for."""
+
+
 class EnqueueError(ResqueError):
     """A job was not pushed.
 
@@ -102,3 +115,26 @@ class JobEnded(JobFailed):
 
 class DirtyExit(JobFailed):
     """The process performing a job with ``on_crash="fail"`` died before it could report."""
+
+
+class Retry(JobFailed):
+    """Raised by a command: this attempt ends here, and the job is tried again after ``delay`` seconds.
+
+    ``delay`` None: after what its ``backoff`` says. It is tried up to ``max_attempts`` times when that is above 1, and
+    as often as this is raised otherwise; `current_job` tells which attempt it is.
+    """
+
+    def __init__(self, delay: float | timedelta | None = None, message: str = "") -> None:
+        super().__init__(message or "The command asked to be tried again")
+        seconds = delay.total_seconds() if isinstance(delay, timedelta) else delay
+        if seconds is not None and not 0 <= seconds <= 31_536_000:
+            raise ValueError(f"a delay must be a number of seconds from 0 to a year, not {delay!r}")
+        self.delay = seconds
+
+
+class DontCreate(ResqueError):
+    """Raised by a receiver of ``before_enqueue`` or ``before_delayed_enqueue``: the job is not to be there at all."""
+
+
+class DontPerform(ResqueError):
+    """Raised by a receiver of ``before_perform``: the job ends here, done, without having been performed."""

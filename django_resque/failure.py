@@ -48,6 +48,11 @@ class Failure:
     queue: str
     extra: Mapping[str, Any]
 
+    @property
+    def digest(self) -> str:
+        """The SHA-1 of its bytes, by which addresses and command lines name it."""
+        return digest(self.raw)
+
     @classmethod
     def from_record(cls, raw: bytes) -> Failure:
         """Read a record, whatever it is."""
@@ -80,7 +85,7 @@ def failure_record(
     exception: str,
     error: str,
     backtrace: Sequence[str] = (),
-    extra: Mapping[str, str] | None = None,
+    extra: Mapping[str, Any] | None = None,
     now: datetime,
 ) -> bytes:
     """A failure record as the whole family reads it, our ``extra`` keys last.
@@ -96,7 +101,7 @@ def failure_record(
             "backtrace": [printable(line) for line in backtrace],
             "worker": printable(worker),
             "queue": printable(queue),
-            **{key: printable(value) for key, value in (extra or {}).items()},
+            **{key: printable(value) if isinstance(value, str) else value for key, value in (extra or {}).items()},
         }
     )
     return b'%b,"payload":%b,%b' % (before[:-1], payload_object(payload), after[1:])

@@ -13,7 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, TypeGuard
 
 from .errors import InvalidPayload, InvalidQueue
@@ -33,6 +33,9 @@ _QUEUE_NAME = re.compile(rf"[^\s:,*?!\[\]{UNPRINTABLE}]{{1,100}}")
 _ID = re.compile(r"[!-9;-~]{1,100}")
 _PHP_INDEX = re.compile(r"0|[1-9][0-9]{0,4}")
 _OWN_KEYS = ("class", "args", "id", "queue_time")
+RESERVED = "_resque"
+"""The option under which a delayed job carries its id and its limits: other programs' schedulers hand on class and
+arguments alone. No option of a command may have this name."""
 
 
 def new_id() -> str:
@@ -53,7 +56,7 @@ def check_queue(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Job:
     """A command line waiting for, or at, its execution.
 
@@ -74,10 +77,35 @@ class Job:
 
         Raises `InvalidPayload` for what JSON, or some reader in the family, cannot hold.
         """
-        slot = [*self.args, self.options] if self.options else list(self.args)
-        payload = {"class": self.command, "args": [slot], "id": self.id, "queue_time": self.enqueued_at, **self.extra}
+        return self._payload(self.options, self.extra)
+
+    def delayed_item(self) -> bytes:
+        """The job as it stands among the delayed ones, until it is pushed as it is: a payload that names its queue.
+
+        Raises `InvalidPayload` as `payload`.
+        """
+        return self._payload({**self.options, RESERVED: {"id": self.id, **self.extra}}, {"queue": self.queue})
+
+    def _payload(self, options: Mapping[str, Any], extra: Mapping[str, Any]) -> bytes:
+        slot = [*self.args, options] if options else list(self.args)
+        payload = {"class": self.command, "args": [slot], "id": self.id, "queue_time": self.enqueued_at, **extra}
         check_values(payload)
         return dump_json(payload, limit=MAX_PAYLOAD)
+
+    @classmethod
+    def from_delayed_item(cls, raw: bytes) -> Job:
+        """Read a delayed job that any member of the family may have written.
+
+        Raises `InvalidPayload` when it is none, or names no queue that there could be.
+        """
+        payload = load_json(raw)
+        if not isinstance(payload, dict):
+            raise InvalidPayload("The delayed item is not a JSON object")
+        queue: Any = payload.get("queue")
+        try:
+            return cls.from_mapping(payload, check_queue(queue))
+        except InvalidQueue as error:
+            raise InvalidPayload(f'"queue": {error}') from error
 
     @classmethod
     def from_payload(cls, raw: bytes, queue: str, *, otherwise_id: str | None = None) -> Job:
@@ -98,7 +126,12 @@ class Job:
         if not isinstance(command, str) or not command:
             raise InvalidPayload('The payload names no command: "class" must be a text')
         args, options = _read_arguments(payload.get("args"))
-        job_id = payload.get("id")
+        carried: Mapping[str, Any] = {}
+        if RESERVED in options:
+            options = dict(options)
+            found = options.pop(RESERVED)
+            carried = found if isinstance(found, dict) else {}
+        job_id = carried.get("id", payload.get("id"))  # the id of today's payload may be another scheduler's
         enqueued_at = payload.get("queue_time")
         return cls(
             command=command,
@@ -107,7 +140,7 @@ class Job:
             queue=queue,
             id=job_id if isinstance(job_id, str) and _ID.fullmatch(job_id) else otherwise_id or new_id(),
             enqueued_at=float(enqueued_at) if _is_number(enqueued_at) else 0.0,
-            extra={key: value for key, value in payload.items() if key not in _OWN_KEYS},
+            extra={key: value for key, value in {**payload, **carried}.items() if key not in _OWN_KEYS},
         )
 
     @property
@@ -115,6 +148,15 @@ class Job:
         """What stands between ``job:`` and ``:status`` in the key of this job's status (php-resque prefixes it)."""
         prefix = self.extra.get("prefix")
         return f"{prefix}_{self.id}" if isinstance(prefix, str) and _ID.fullmatch(prefix) else self.id
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is the same job, whatever else the other's class can do."""
+        if not isinstance(other, Job):
+            return NotImplemented
+        return all(getattr(self, item.name) == getattr(other, item.name) for item in fields(Job))
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
     def __str__(self) -> str:
         return f"{self.command} ({self.id})"
@@ -257,6 +299,15 @@ def _expect(mark: str, text: str, at: int) -> int:
 def _expect_end(text: str, at: int) -> None:
     if at != len(text):
         raise ValueError(f"more behind the object at character {at}")
+
+
+def for_another_attempt(raw: bytes, failed: int, history: Sequence[Mapping[str, Any]]) -> bytes:
+    """The payload ``raw`` of a job of which ``failed`` attempts have failed, as told by ``history``; nothing else in it
+    changes. Without any it is as it was before the first. Raises `InvalidPayload` when it is no JSON object."""
+    members = [(key, value) for key, value in json_members(raw) if key not in ("attempt", "history")]
+    if failed:
+        members += ("attempt", b"%d" % failed), ("history", dump_json(list(history)))
+    return b"{%b}" % b",".join(dump_json(key) + b":" + value for key, value in members)
 
 
 def digest(raw: bytes) -> str:

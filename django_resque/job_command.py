@@ -4,12 +4,21 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
 from types import FunctionType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser, DjangoHelpFormatter
 
-from .conf import ON_CRASH, is_timeout
+from .choices import (
+    ON_CRASH,
+    check_backoff_of_command,
+    check_concurrency,
+    check_exceptions,
+    check_max_attempts,
+    check_seconds,
+    is_timeout,
+)
 from .errors import ConfigurationError, InvalidQueue
 from .job import check_queue
 from .subcommands import Subcommand
@@ -38,7 +47,7 @@ class JobCommand(BaseCommand):
     does not begin with ``_`` and is none that `JobCommand` uses. A class with a ``handle()`` has none.
     Positional parameters are positional arguments, keyword-only ones are options, ``*names`` takes any number and
     ``**options`` the options that all commands have. Annotations say what the texts of a command line are read as;
-    without one a parameter is text. What is returned goes to standard output.
+    without one a parameter is text. What is returned goes to standard output, and is the job's result.
     """
 
     queue: str | None = None
@@ -56,7 +65,22 @@ class JobCommand(BaseCommand):
     """What becomes of a job whose process died on the way: ``"requeue"`` performs it again, ``"fail"`` makes it a
     failure at once, for what must not be begun twice. None: ``RESQUE["ON_CRASH"]``."""
     max_attempts: int | None = None
-    """How often a job that fails is tried altogether. Takes effect in a later release; None: once."""
+    """How often a job that fails is tried altogether. None: ``RESQUE["MAX_ATTEMPTS"]``."""
+    backoff: float | Sequence[float] | Callable[[BaseException, int], float | None] | None = None
+    """Seconds before a failed job is tried again: a number, a list (one for each further attempt), or a function of the
+    exception and the number of the attempt that failed, which may return None for "no more" (declare it with
+    ``staticmethod``). None: 10 seconds, twice as many each time, up to an hour, with a quarter of that as jitter."""
+    retry_on: type[BaseException] | Sequence[type[BaseException]] | None = None
+    """Exceptions after which a job is tried again. None: all."""
+    give_up_on: type[BaseException] | Sequence[type[BaseException]] = ()
+    """Exceptions after which it is not, whatever ``retry_on`` says."""
+    unique_for: float | timedelta | None = None
+    """Seconds for which no second job with the same arguments is enqueued while one waits. None: any number wait."""
+    concurrency: int | tuple[str, int] | None = None
+    """How many of the command's jobs run at once, on all workers; or a key that several commands share, and how many
+    under it. None: any number."""
+    expires: float | timedelta | None = None
+    """Seconds after it was enqueued, or due, from which on a job is not begun any more. None: it never expires."""
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -66,6 +90,9 @@ class JobCommand(BaseCommand):
                 raise ConfigurationError(f"{cls.__module__}: {cls.__qualname__}.{name} must be {wanted}, not {value!r}")
         if "help" not in vars(cls) and cls.__doc__:
             cls.help = inspect.cleandoc(cls.__doc__)
+
+    returned: Any = None
+    """What ``handle()`` or the subcommand has returned: the result of a job, where JSON can hold it."""
 
     def set_up(self) -> None:
         """Called before ``handle()`` or a subcommand. When it raises, neither these nor `tear_down` are called."""
@@ -101,9 +128,10 @@ class JobCommand(BaseCommand):
         def handle_between(*args: Any, **options: Any) -> str | None:
             self.set_up()
             try:
-                return handle(*args, **options)
+                self.returned = handle(*args, **options)
             finally:
                 self.tear_down()
+            return self.returned if self.returned is None else str(self.returned)
 
         # On the instance: Django's execute() calls self.handle() when stdout is in place and the checks are done,
         # and the class's handle() belongs to the project.
@@ -113,14 +141,13 @@ class JobCommand(BaseCommand):
         finally:
             vars(self).pop("handle", None)
 
-    def handle(self, *args: Any, **options: Any) -> str | None:
-        """Call the subcommand. What it returns is handed on as text."""
+    def handle(self, *args: Any, **options: Any) -> Any:
+        """Call the subcommand, and return what it returns."""
         subcommands = subcommands_of(type(self))
         if not subcommands:
             raise NotImplementedError(f"{type(self).__module__} has neither a handle() nor a function to call")
         name = options.pop(SUBCOMMAND)
-        result = subcommands[name].call(getattr(self, name), args, options)
-        return result if result is None else str(result)
+        return subcommands[name].call(getattr(self, name), args, options)
 
 
 _subcommands: dict[type[JobCommand], Mapping[str, Subcommand]] = {}
@@ -162,8 +189,14 @@ def _is_queue(value: Any) -> bool:
         return False
 
 
-def _is_count(value: Any) -> bool:
-    return value is None or (isinstance(value, int) and not isinstance(value, bool) and value > 0)
+def _passes(check: Callable[[Any], object]) -> Callable[[Any], bool]:
+    def fits(value: Any) -> bool:
+        try:
+            return value is None or check(value) is not None
+        except ValueError:
+            return False
+
+    return fits
 
 
 _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
@@ -175,5 +208,14 @@ _ATTRIBUTES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     ),
     "timeout": (lambda value: value is None or is_timeout(value), "a number of seconds, 0 for no limit, or None"),
     "on_crash": (lambda value: value is None or value in ON_CRASH, f"{' or '.join(map(repr, ON_CRASH))} or None"),
-    "max_attempts": (_is_count, "an integer above 0 or None"),
+    "max_attempts": (_passes(check_max_attempts), "an integer from 1 to 1000 or None"),
+    "backoff": (_passes(check_backoff_of_command), "a number of seconds, a list of them, a function or None"),
+    "retry_on": (_passes(check_exceptions), "an exception class, several, or None"),
+    "give_up_on": (_passes(check_exceptions), "an exception class or several"),
+    "unique_for": (_passes(check_seconds), "a number of seconds above 0, a timedelta or None"),
+    "concurrency": (
+        _passes(lambda value: check_concurrency(value, "command")),
+        "how many may run at once, a pair of a key and that, or None",
+    ),
+    "expires": (_passes(check_seconds), "a number of seconds above 0, a timedelta or None"),
 }

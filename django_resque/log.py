@@ -9,97 +9,31 @@ would otherwise be lost.
 from __future__ import annotations
 
 import logging
-import re
-import select
-import sys
 import time
 import traceback
 from contextlib import suppress
-from typing import Any, TextIO
-
-from django.utils.log import AdminEmailHandler, RequireDebugFalse
+from typing import Any
 
 from .failure import message_of
-from .job import UNPRINTABLE, Job
+from .job import Job
+from .log_format import clean as clean
+from .log_format import name_worker as name_worker
+from .log_target import file_in_use
+from .log_target import logger as logger
+from .log_target import mail_failures_to_admins as mail_failures_to_admins
+from .log_target import path_in_use as path_in_use
 
-logger = logging.getLogger("django_resque")
-
-_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}]")
 _LONGEST_MESSAGE = 2_000
 
 
-def clean(text: str) -> str:
-    """``text`` with control characters and marks that turn the direction of writing escaped, on one line."""
-    if _is_clean(text):
-        return text
-    return _UNPRINTABLE.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
-
-
-def _is_clean(text: str) -> bool:
-    return text.isascii() and text.isprintable()
-
-
-def clean_line(text: str) -> str:
-    """`clean`, with tabs left as they are."""
-    return "\t".join(map(clean, text.split("\t")))
-
-
-def configure_default(verbosity: int, stream: TextIO | None = None) -> None:
-    """Log readable lines to stderr, unless the project's ``LOGGING`` says where our logger's records go.
-
-    ``verbosity`` is the one of Django's commands: 0 shows warnings, 1 what was done, 2 everything.
-    """
-    if logger.hasHandlers():
-        return
-    handler = _DefaultHandler(stream or sys.stderr)
-    handler.setFormatter(_CleanFormatter("%(asctime)s %(levelname)-7s %(message)s"))
-    logger.addHandler(handler)
-    logger.setLevel({0: logging.WARNING, 1: logging.INFO}.get(verbosity, logging.DEBUG))
-
-
-def mail_failures_to_admins() -> None:
-    """Mail ERROR records to ``ADMINS`` as Django does with errors of requests: unless the project's ``LOGGING`` says
-    where our records go, and never with ``DEBUG`` on.
-
-    For performers: in the dispatcher a slow mail server would keep all jobs waiting.
-    """
-    if any(isinstance(handler, _DefaultHandler) for handler in logger.handlers):
-        mailer = AdminEmailHandler()
-        mailer.setLevel(logging.ERROR)
-        mailer.addFilter(RequireDebugFalse())
-        logger.addHandler(mailer)
-
-
-def has_room(stream: TextIO | int) -> bool:
-    """Whether something can be written without waiting for somebody to read."""
-    try:
-        return bool(select.select([], [stream], [], 0)[1])
-    except (OSError, ValueError):
-        return True  # no descriptor, or a closed one: it will not wait
-
-
-class _DefaultHandler(logging.StreamHandler[TextIO]):
-    """The handler of a project that configures none. Where nobody reads stderr, it leaves records out."""
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if has_room(self.stream):
-            super().emit(record)
-
-
-class _CleanFormatter(logging.Formatter):
-    """Escapes what a terminal would obey, in tracebacks too."""
-
-    _second, _time = 0, ""
-
-    def format(self, record: logging.LogRecord) -> str:
-        text = super().format(record)
-        return text if _is_clean(text) else "\n".join(map(clean_line, text.split("\n")))
-
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  its base's name
-        second = int(record.created)
-        if second != self._second:
-            self._second, self._time = second, time.strftime(self.default_time_format, self.converter(second))
-        return f"{self._time},{record.msecs:03.0f}"
+def reopen() -> bool:
+    """Open the file that we log to anew, as after it was renamed. False when we log to none."""
+    file = file_in_use()
+    if file is None:
+        return False
+    file.reopen()
+    _record(logging.INFO, "the log was opened anew")
+    return True
 
 
 def _record(level: int, message: str, *args: object, extra: Any = None, exc_info: Any = None) -> None:
@@ -137,6 +71,42 @@ def job_failed(job: Job, error: BaseException, duration: float) -> None:
         exc_info=error,
         extra=_about(job, duration),
     )
+
+
+def attempt_failed(job: Job, error: BaseException, attempt: int, delay: float, duration: float) -> None:
+    _record(
+        logging.WARNING,
+        "attempt %d of %s failed, the next is in %.0f s: %s: %s",
+        attempt,
+        _Named(job),
+        delay,
+        type(error).__name__,
+        clean(message_of(error)[:_LONGEST_MESSAGE]),
+        exc_info=error,
+        extra=_about(job, duration),
+    )
+
+
+def job_lost(job: Job, error: BaseException) -> None:
+    """For a job whose end nobody who performed it could tell."""
+    _record(logging.ERROR, "failed %s: %s", _Named(job), clean(message_of(error)), extra=_about(job))
+
+
+def signal_receivers_failed(results: list[tuple[Any, Any]]) -> None:
+    """What receivers of a worker's signal raised."""
+    for receiver, error in results:
+        if isinstance(error, Exception):
+            _record(
+                logging.ERROR,
+                "a receiver failed: %s: %s",
+                getattr(receiver, "__qualname__", receiver),
+                clean(message_of(error)),
+                exc_info=error,
+            )
+
+
+def job_kept(job: Job) -> None:
+    _record(logging.INFO, "not begun %s: it has expired, or waits for others to end", _Named(job), extra=_about(job))
 
 
 def job_crashed(job: Job, how: str, crashes: int) -> None:
@@ -191,6 +161,38 @@ def push_failed(job: Job, payload: bytes, error: BaseException) -> None:
         _Named(job),
         clean(str(error)),
         clean(payload.decode()),
+        exc_info=error,
+        extra=_about(job),
+    )
+
+
+def receivers_failed(results: list[tuple[Any, Any]], job: Job) -> None:
+    """What receivers of a signal raised that changes nothing any more."""
+    for receiver, error in results:
+        if isinstance(error, Exception):
+            _record(
+                logging.ERROR,
+                "a receiver failed for %s: %s: %s",
+                _Named(job),
+                getattr(receiver, "__qualname__", receiver),
+                clean(message_of(error)),
+                exc_info=error,
+                extra=_about(job),
+            )
+
+
+def result_not_kept(job: Job, error: BaseException) -> None:
+    _record(
+        logging.WARNING, "the result of %s is not kept: %s", _Named(job), clean(message_of(error)), extra=_about(job)
+    )
+
+
+def backoff_failed(job: Job, error: BaseException) -> None:
+    _record(
+        logging.ERROR,
+        "the backoff of %s raised %s, so the job waits as if there were none",
+        _Named(job),
+        clean(message_of(error)),
         exc_info=error,
         extra=_about(job),
     )
@@ -279,6 +281,18 @@ def worker_resumed(reason: str) -> None:
     _record(logging.INFO, "%s: resumed", reason)
 
 
+def control_obeyed(verb: str, by: str) -> None:
+    _record(logging.INFO, "told through Redis by %s: %s", clean(by[:200]) or "somebody", verb)
+
+
+def control_refused(verb: str, by: str, why: str) -> None:
+    _record(logging.WARNING, "told through Redis by %s, not done: %s: %s", clean(by[:200]) or "somebody", verb, why)
+
+
+def control_unreadable(raw: bytes) -> None:
+    _record(logging.WARNING, "a control message could not be read: %s", clean(repr(raw[:200])))
+
+
 def worker_declared_dead(name: str, proved: bool, jobs: int) -> None:
     _record(
         logging.WARNING,
@@ -295,10 +309,6 @@ def signal_ignored(name: str) -> None:
 
 def command_not_loaded(name: str, app: str, error: BaseException) -> None:
     _record(logging.WARNING, "the command %s of %s cannot be a job: %s", name, app, clean(repr(error)), exc_info=error)
-
-
-def not_in_effect_yet(name: str) -> None:
-    _record(logging.WARNING, "the command %s declares max_attempts, which takes effect in a later release", name)
 
 
 def threads_at_fork(names: list[str]) -> None:
@@ -344,3 +354,91 @@ def reports_refused(tokens: list[str]) -> None:
 
 def failures_dropped(count: int) -> None:
     _record(logging.ERROR, "the failed list is full: %d of its oldest records were dropped", count)
+
+
+# -- delayed jobs ------------------------------------------------------------------------------------------------------
+
+
+def delayed_left_to(holder: str) -> None:
+    _record(
+        logging.WARNING,
+        "another program's scheduler, %s, has the lock: delayed jobs are left to it; retries and the schedule are not",
+        clean(holder),
+    )
+
+
+def delayed_taken_over() -> None:
+    _record(logging.WARNING, "no other program's scheduler has the lock any more: delayed jobs are promoted here again")
+
+
+def delayed_job_dropped(job: Job) -> None:
+    _record(
+        logging.INFO,
+        "dropped %s: a receiver of before_delayed_enqueue would not have it",
+        _Named(job),
+        extra=_about(job),
+    )
+
+
+def delayed_item_failed(second: int, error: BaseException) -> None:
+    _record(
+        logging.ERROR,
+        "failed a delayed item that was due at %d: %s",
+        second,
+        clean(f"{type(error).__name__}: {message_of(error)}"[:_LONGEST_MESSAGE]),
+        exc_info=error,
+    )
+
+
+# -- the schedule ------------------------------------------------------------------------------------------------------
+
+
+def slot_enqueued(entry: str, slot: int, job: Job) -> None:
+    if logger.isEnabledFor(logging.DEBUG):
+        _record(logging.DEBUG, "enqueued %s for %s of %r", _Named(job), _utc(slot), clean(entry), extra=_about(job))
+
+
+def slots_missed(entry: str, first: int, last: int, jobs: int) -> None:
+    _record(
+        logging.WARNING,
+        "the schedule entry %r has missed what was due from %s to %s; %s",
+        clean(entry),
+        _utc(first),
+        _utc(last),
+        f"{jobs:,} job(s) enqueued for it" if jobs else "it is left out",
+    )
+
+
+def slots_left_out(entry: str, first: int, last: int) -> None:
+    _record(
+        logging.WARNING,
+        "the schedule entry %r has missed too much: what was due from %s until before %s is left out",
+        clean(entry),
+        _utc(first),
+        _utc(last),
+    )
+
+
+def entry_unusable(error: BaseException) -> None:
+    _record(logging.ERROR, "%s; nothing is enqueued for it", clean(str(error)))
+
+
+def entry_hidden(entry: str) -> None:
+    _record(logging.WARNING, "the settings have an entry %r too: the one added at run time is left out", clean(entry))
+
+
+def too_many_entries(count: int, most: int) -> None:
+    _record(
+        logging.ERROR,
+        "the schedule has %d entries that were added at run time, more than %d: none is read",
+        count,
+        most,
+    )
+
+
+def entry_in_trouble(entry: str, message: str) -> None:
+    _record(logging.ERROR, "nothing can be enqueued for the schedule entry %r: %s", clean(entry), clean(message))
+
+
+def _utc(second: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%SZ", time.gmtime(second))

@@ -4,26 +4,48 @@ from __future__ import annotations
 
 import _signal  # type: ignore[import-not-found]  # what `signal` calls; making enumerations of all that takes longer
 import contextvars
+import json
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
+from typing import Any
 
 from django.core.cache import close_caches
 from django.db import connections
 
-from .command import Bound, bind
-from .errors import CommandExited, JobTimeout
-from .job import Job
+from . import log
+from .command import Bound, JobCommand, bind
+from .errors import CommandExited, InvalidPayload, JobTimeout
+from .job import Job, check_shape, dump_json
+from .limits import failed_attempts
+from .signals import after_perform, before_perform
+
+MAX_RESULT = 64 * 1024
+"""Largest result that is kept, in bytes of JSON."""
+PROGRESS_EVERY = 0.5
+"""Seconds between two tellings of a job's progress."""
+LONGEST_MESSAGE = 200
 
 _LOOK_AGAIN = 0.1
 """Seconds after which connections are looked at before a job, and not only after the one before."""
 _LONGEST = 1e8
 """Seconds that a timer can be set to on every system; three years."""
+
+
+class _Told:
+    """What a command has said of itself."""
+
+    __slots__ = ("next_progress", "result", "tell")
+
+    def __init__(self, tell: Callable[[bytes], None] | None) -> None:
+        self.tell = tell
+        self.result = b""
+        self.next_progress = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +60,27 @@ class CurrentJob:
     queue: str
     attempt: int
     redelivered: bool = False
+    _told: _Told = field(default_factory=lambda: _Told(None), repr=False, compare=False)
+
+    def set_result(self, data: Any) -> None:
+        """Keep ``data`` with the job's status, where `Job.result` finds it when the job is complete.
+
+        It is what JSON can hold, up to 64 KB of it; raises `InvalidPayload` otherwise. The last one counts, and wins
+        over what ``handle()`` returns.
+        """
+        self._told.result = _result(data)
+
+    def progress(self, done: float, total: float | None = None, message: str = "") -> None:
+        """Show how far the job has come, on the boards and in `Job.progress`: ``done`` of ``total``, with a few words.
+
+        As cheap as a call in a loop has to be: twice a second at most is it really told.
+        """
+        told = self._told
+        now = time.monotonic()
+        if told.tell is None or (now < told.next_progress and done != total):
+            return
+        told.next_progress = now + PROGRESS_EVERY
+        told.tell(dump_json([done, total, str(message)[:LONGEST_MESSAGE]]))
 
 
 _current: contextvars.ContextVar[CurrentJob | None] = contextvars.ContextVar("django_resque_current_job", default=None)
@@ -48,41 +91,71 @@ def current_job() -> CurrentJob | None:
     return _current.get()
 
 
-def perform(job: Job, *, redelivered: bool = False, alarm: Alarm | None = None) -> None:
-    """Run the command of ``job`` to its end, or until ``alarm`` rings.
+def perform(
+    job: Job,
+    *,
+    redelivered: bool = False,
+    alarm: Alarm | None = None,
+    tell: Callable[[bytes], None] | None = None,
+) -> bytes:
+    """Run the command of ``job`` to its end, or until ``alarm`` rings; gives its result, JSON, empty for none.
 
-    Raises what the command raises, `CommandExited` when it left with an exit status other than 0, `JobTimeout` when the
-    alarm rang, and an `InvalidJob` when it does not exist, may not be a job, or does not take these arguments.
+    ``tell`` is called with each progress, JSON. Raises what the command raises, `CommandExited` when it left with an
+    exit status other than 0, `JobTimeout` when the alarm rang, `DontPerform` when a receiver did not want it, and an
+    `InvalidJob` when the command does not exist, may not be a job, or does not take these arguments.
     """
-    contextvars.copy_context().run(_perform, job, redelivered, alarm)
+    return contextvars.copy_context().run(_perform, job, redelivered, alarm, _Told(tell))
 
 
-def _perform(job: Job, redelivered: bool, alarm: Alarm | None) -> None:
-    _current.set(CurrentJob(job.id, job.command, job.queue, 1, redelivered))
+def _perform(job: Job, redelivered: bool, alarm: Alarm | None, told: _Told) -> bytes:
+    _current.set(CurrentJob(job.id, job.command, job.queue, failed_attempts(job) + 1, redelivered, told))
     # Connections to databases and caches are treated as Django does around a request.
     if time.monotonic() - _looked_at > _LOOK_AGAIN:
         _look_at_connections()
     try:
         bound = bind(job.command, job.args, job.options)
         if alarm is None:
-            _execute(bound)
+            _execute_between_receivers(job, bound, told)
         else:
-            alarm.watch(lambda: _execute(bound))
+            alarm.watch(lambda: _execute_between_receivers(job, bound, told))
     finally:
         _look_at_connections()
         close_caches()
+    return told.result
 
 
-def _execute(bound: Bound) -> None:
+def _execute_between_receivers(job: Job, bound: Bound, told: _Told) -> None:
+    if before_perform.receivers:
+        before_perform.send(Job, job=job)
+    returned = _execute(bound)
+    if returned is not None and not told.result:
+        try:
+            told.result = _result(returned)
+        except InvalidPayload as error:
+            log.result_not_kept(job, error)
+    if after_perform.receivers:
+        after_perform.send(Job, job=job, result=json.loads(told.result or b"null"))
+
+
+def _result(data: Any) -> bytes:
+    check_shape(data)
+    return dump_json(data, limit=MAX_RESULT)
+
+
+def _execute(bound: Bound) -> Any:
+    """What the command's ``handle()`` returned."""
     pid = os.getpid()
+    command = bound.command
     try:
-        bound.command.execute(*bound.args, **bound.options)
+        returned: Any = command.execute(*bound.args, **bound.options)
     except SystemExit as left:
         if left.code not in (None, 0):
             raise CommandExited(left.code) from left
+        return None
     finally:
         if os.getpid() != pid:
             os._exit(1)  # the child of a command that forks and comes back twice shares connections, and our sockets
+    return command.returned if isinstance(command, JobCommand) else returned
 
 
 _looked_at = float("-inf")

@@ -7,7 +7,6 @@ import os
 import sys
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from types import FunctionType
 from typing import Any, TypeVar
 
@@ -30,14 +29,9 @@ def enqueue_on(
     args: Any = None,
     options: Mapping[str, Any] | Callable[..., Mapping[str, Any]] | None = None,
     when: Callable[..., object] | None = None,
-    queue: str | None = None,
-    timeout: float | timedelta | None = None,
-    on_crash: str | None = None,
-    track: bool | None = None,
-    on_commit: bool | None = None,
-    check: bool | None = None,
     raw: bool = False,
     dispatch_uid: Hashable | None = None,
+    **choices: Any,
 ) -> Registration:
     """Enqueue ``command`` whenever ``signal`` is sent.
 
@@ -59,9 +53,8 @@ def enqueue_on(
     ``when`` says whether to enqueue. It and the other functions get the signal's keyword arguments, ``sender`` and
     ``signal`` among them: those that they have parameters for, or all of them with ``**kwargs``.
 
-    ``queue``, ``timeout``, ``on_crash``, ``track``, ``on_commit`` and ``check`` are those of `using`. Left out are
-    fixtures that are being loaded, unless ``raw=True``, and ``m2m_changed`` before the change (``pre_…``), unless there
-    is a ``when``.
+    ``choices`` are those of `using`: ``queue``, ``delay``, ``unique_for`` and so on. Left out are fixtures that are
+    being loaded, unless ``raw=True``, and ``m2m_changed`` before the change (``pre_…``), unless there is a ``when``.
 
     A file that is imported under two names registers once. ``dispatch_uid`` names the registration among those of the
     signal; a default is made of the file, the line, the command and the sender. Raises `ConfigurationError` when
@@ -73,7 +66,7 @@ def enqueue_on(
     rule = _Rule(
         sender=label or sender,
         command=command,
-        using=using(queue=queue, timeout=timeout, on_crash=on_crash, track=track, on_commit=on_commit, check=check),
+        using=using(**choices),
         args=_Computed("args", args),
         options=_Computed("options", options),
         when=_Computed("when", _after_the_change if when is None and signal is m2m_changed else when),

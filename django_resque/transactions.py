@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.db import connections
@@ -22,17 +22,31 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from . import log
 from .errors import EnqueueError, InvalidJob
 from .job import Job
-from .signals import enqueue_failed
+from .signals import after_enqueue, after_schedule, enqueue_failed
 from .store import Outgoing, store
 from .store.outbox import opened_by_a_test_case, outbox
 
 
 def push(items: Sequence[Outgoing]) -> None:
     """Push jobs now. Raises `EnqueueError`."""
+    others: Mapping[int, str] = {}
     if outbox.in_use:
         outbox.collect(item.job for item in items)
     else:
-        store().producers.push(items)
+        others = store().producers.push(items)
+        for place, job_id in others.items():
+            # Its caller has had it since before the commit, and it stands for the one that waits in its place.
+            object.__setattr__(items[place].job, "id", job_id)
+    _tell([item for place, item in enumerate(items) if place not in others] if others else items)
+
+
+def _tell(items: Sequence[Outgoing]) -> None:
+    """Tell who wants to know what has been pushed."""
+    if after_enqueue.receivers or after_schedule.receivers:
+        for item in items:
+            log.receivers_failed(after_enqueue.send_robust(Job, job=item.job), item.job)
+            if item.delayed:
+                log.receivers_failed(after_schedule.send_robust(Job, job=item.job, due=item.due), item.job)
 
 
 def push_after_commit(items: Sequence[Outgoing]) -> None:

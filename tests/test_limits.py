@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from django_resque import Job
 from django_resque.command import CommandInfo
-from django_resque.conf import MAX_TIMEOUT, ON_CRASH, Config
+from django_resque.choices import MAX_TIMEOUT, ON_CRASH
+from django_resque.conf import Config
 from django_resque.job_command import JobCommand
 from django_resque.limits import Limits, limits_of
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stderr
 from pathlib import Path
 
 import pytest
 
+from django_resque import log_target
 from django_resque.worker.output import BACKLOG, BLOCK, TAIL, Output, Stderr
+from tests.loggers import nothing_configured
 
 
 class Written:
@@ -208,3 +213,47 @@ def test_nobody_waits_for_a_reader_of_stderr_and_what_is_left_out_is_counted(pip
     left_out = 1_000_000 - len(read)
     assert os.read(reading, 1_000).decode() == f"\n({left_out} bytes of output left out: nobody reads them)\nheard\n"
     os.close(reading)
+
+
+# -- in the file of --log ----------------------------------------------------------------------------------------------
+
+
+@nothing_configured()
+def test_output_goes_to_the_file_that_is_logged_to_instead_of_stderr(to: Written, tmp_path: Path):
+    log_target.to_file(str(tmp_path / "log"), logging.WARNING)
+    output = Output(Stderr())
+    write(output, b"one\n\x1bend")
+    finish(output)
+    output.close()
+    assert (tmp_path / "log").read_text() == "[8d1f] one\n[8d1f] \\x1bend\n"
+    assert to.getvalue() == b""
+
+
+@pytest.mark.parametrize("file", [False, True])
+@nothing_configured()
+def test_output_is_json_where_the_log_is(tmp_path: Path, file: bool):
+    path = tmp_path / "log"
+    with path.open("a") as stderr, redirect_stderr(stderr):
+        if file:
+            log_target.to_file(str(path), logging.WARNING, as_json=True)
+        else:
+            log_target.to_stderr(logging.WARNING, as_json=True)
+        output = Output(Stderr())
+        write(output, b"one\n" + b"x" * (BLOCK + 1) + b"\nend")
+        finish(output)
+        output.close()
+    assert [(line["job_id"], line["message"]) for line in map(json.loads, path.read_text().splitlines())] == [
+        ("8d1f", "(9 bytes of output left out)"),
+        ("8d1f", "x" * (BLOCK - 4)),
+        ("8d1f", "end"),
+    ]
+
+
+@nothing_configured()
+def test_quiet_jobs_do_not_write_to_the_file_either(to: Written, tmp_path: Path):
+    log_target.to_file(str(tmp_path / "log"), logging.WARNING)
+    output = Output(Stderr(quiet=True))
+    write(output, b"one\n")
+    assert finish(output) == b"one\n"
+    output.close()
+    assert (tmp_path / "log").read_text() == ""

@@ -36,7 +36,7 @@ def entry(kind: str, reserved: Reserved | None = None, **more: Any) -> Entry:
         reserved.token,
         status_id="1",
         status=kind.encode(),
-        requeued=b"waiting again",
+        second=b"waiting again",
         record=b"the record",
         **more,
     )

@@ -7,44 +7,80 @@ together is a script in ``lua/``.
 from __future__ import annotations
 
 import functools
+import os
+from collections import deque
+from typing import TypeVar
 
 from redis import ConnectionPool, Redis
 
 from ..conf import Config, config
 from .bell import Bell
 from .connection import make_client, make_pool
-from .failures import Failures
+from .control import Control, Replies
+from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
+from .failures import FailureFilter, Failures, Retried
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
+from .parked import Parked
+from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
-from .queues import Queues
+from .queues import Queues, Removed
 from .reading import reading
+from .recent import Recent
+from .removal import Found
 from .request import Request
 from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
+from .retries import Retries, Revived, WaitingRetry
+from .schedule import Fired, Schedule, Timetable
 from .stats import Counters, Stats
+from .statuses import Ending, Seen, Statuses
 from .workers import StaleWorker, Worker, Workers
+
+T = TypeVar("T")
 
 __all__ = [
     "Answer",
     "Bell",
     "Bequest",
     "Burial",
+    "Cancelled",
     "Counters",
+    "Delayed",
+    "DelayedJob",
+    "Due",
+    "Ending",
     "Entry",
+    "FailureFilter",
+    "Fired",
+    "Found",
+    "Health",
     "Line",
     "Look",
     "Outgoing",
     "Overview",
+    "Population",
     "Process",
+    "ProcessState",
+    "Promoted",
+    "Promotion",
     "Remains",
+    "Removed",
+    "Replies",
     "Request",
     "Reservations",
     "Reserved",
+    "Retried",
+    "Retries",
+    "Revived",
+    "Seen",
     "StaleWorker",
     "Store",
+    "Timetable",
     "Turn",
+    "WaitingRetry",
     "Worker",
+    "WorkerProcessInfo",
     "store",
 ]
 
@@ -55,6 +91,8 @@ class Store:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.keys = Keys.under(config.namespace)
+        self._idle_lines: deque[Line] = deque()
+        self._pid = os.getpid()
 
     @functools.cached_property
     def pool(self) -> ConnectionPool:
@@ -70,15 +108,47 @@ class Store:
 
     @functools.cached_property
     def queues(self) -> Queues:
-        return Queues(self.client, self.keys)
+        return Queues(self.client, self.keys, self.ask, self.config.status_ttl)
+
+    @functools.cached_property
+    def parked(self) -> Parked:
+        return Parked(self.client, self.keys, self.config.status_ttl)
+
+    @functools.cached_property
+    def statuses(self) -> Statuses:
+        return Statuses(self.client, self.keys, self.pool)
+
+    @functools.cached_property
+    def recent(self) -> Recent:
+        return Recent(self.client, self.keys)
+
+    @functools.cached_property
+    def delayed(self) -> Delayed:
+        return Delayed(self.client, self.keys, self.ask, self.config.status_ttl)
+
+    @functools.cached_property
+    def retries(self) -> Retries:
+        return Retries(self.client, self.keys, self.ask, self.config.status_ttl)
+
+    @functools.cached_property
+    def schedule(self) -> Schedule:
+        return Schedule(self.keys)
 
     @functools.cached_property
     def failures(self) -> Failures:
-        return Failures(self.client, self.keys, self.config.failed_max)
+        return Failures(self.client, self.keys, self.config.failed_max, self.ask)
 
     @functools.cached_property
     def workers(self) -> Workers:
         return Workers(self.client, self.keys)
+
+    @functools.cached_property
+    def processes(self) -> Processes:
+        return Processes(self.client, self.keys)
+
+    @functools.cached_property
+    def control(self) -> Control:
+        return Control(self.client, self.keys, self.pool)
 
     @functools.cached_property
     def stats(self) -> Stats:
@@ -96,6 +166,20 @@ class Store:
         """A connection of its own for requests, not connected yet. ``limits`` are those of `Line`."""
         return Line(self.pool, **limits)
 
+    def ask(self, request: Request[T]) -> T:
+        """What Redis answers to ``request``, within about five seconds. Raises a `StoreError`; one that is
+        `StoreUnavailable` and ``sent`` may have been carried out."""
+        if self._pid != os.getpid():  # a forked child must not speak on its parent's connections
+            self._idle_lines, self._pid = deque(), os.getpid()
+        try:
+            line = self._idle_lines.pop()
+        except IndexError:
+            line = self.line()
+        try:
+            return line.ask(request)
+        finally:
+            self._idle_lines.append(line)
+
     def bell(self) -> Bell:
         """A subscription to the bell, not connected yet."""
         return Bell(self.pool, self.keys)
@@ -110,6 +194,8 @@ class Store:
         """Close all connections of this process."""
         if "producers" in self.__dict__:
             self.producers.close()
+        while self._idle_lines:
+            self._idle_lines.pop().close()
         if "pool" in self.__dict__:
             self.pool.disconnect()
 

@@ -56,6 +56,29 @@ class Keys:
     def status(self, status_id: str) -> str:
         return f"{self.prefix}job:{status_id}:status"
 
+    @property
+    def delayed_schedule(self) -> str:
+        """ZSET: the unix seconds at which jobs are due, each its own score."""
+        return f"{self.prefix}delayed_queue_schedule"
+
+    def delayed(self, second: int) -> str:
+        """LIST: the items that are due at this unix second."""
+        return f"{self.prefix}delayed:{second}"
+
+    def timestamps(self, item: bytes) -> bytes:
+        """SET: where an item stands, as ``delayed:<second>``. Its name holds the item's exact bytes."""
+        return self.prefix.encode() + b"timestamps:" + item
+
+    @property
+    def master_lock(self) -> str:
+        """STRING: the scheduler that Ruby's take for the master. The namespace stands there twice."""
+        return f"{self.prefix}{self.prefix}resque_scheduler_master_lock"
+
+    @property
+    def leader_lock(self) -> str:
+        """STRING: the scheduler that node's take for the leader."""
+        return f"{self.prefix}resque_scheduler_leader_lock"
+
     # -- our own -----------------------------------------------------------------------------------------------------
 
     @property
@@ -96,3 +119,92 @@ class Keys:
     @property
     def pause_all(self) -> str:
         return f"{self.prefix}pause-all-workers"
+
+    @property
+    def retries(self) -> str:
+        """ZSET: jobs whose attempt failed and that are to be tried again, by the unix time at which they are due. A
+        member is ``<process>.<token>``, the queue and the payload, with line feeds between them."""
+        return f"{self.prefix}django:retries"
+
+    def unique(self, key: str) -> str:
+        """STRING: the id of the job that waits under this key of uniqueness."""
+        return f"{self.prefix}django:unique:{key}"
+
+    def permits(self, key: str) -> str:
+        """HASH: the reservations, ``<process>.<token>``, that run under this key of concurrency."""
+        return f"{self.prefix}django:permits:{key}"
+
+    def parked(self, key: str) -> str:
+        """LIST: jobs that wait for a permit, each its queue, a line feed, its payload."""
+        return f"{self.prefix}django:parked:{key}"
+
+    @property
+    def parking(self) -> str:
+        """SET: the keys of concurrency under which jobs are parked."""
+        return f"{self.prefix}django:parking"
+
+    def control(self, process: str) -> str:
+        """LIST: what a worker process is asked to do, as JSON; it expires."""
+        return f"{self.prefix}django:control:{process}"
+
+    def reply(self, message_id: str) -> str:
+        """LIST: what a worker process has answered to a message; it expires."""
+        return f"{self.prefix}django:reply:{message_id}"
+
+    @property
+    def paused_queues(self) -> str:
+        """SET: the queues from which no jobs are taken."""
+        return f"{self.prefix}django:paused-queues"
+
+    def cleared(self, token: str) -> str:
+        """LIST, expires: what stood in a queue that somebody is clearing."""
+        return f"{self.prefix}django:cleared:{token}"
+
+    @property
+    def recent(self) -> str:
+        """LIST: the last jobs that ended, the newest first, as their status tells it."""
+        return f"{self.prefix}django:recent"
+
+    def output(self, job_id: str) -> str:
+        """STRING: the last 64 KB that a job has written."""
+        return f"{self.prefix}django:output:{job_id}"
+
+    @property
+    def waited(self) -> str:
+        """STRING, expires: somebody waits for a job to end."""
+        return f"{self.prefix}django:waited"
+
+    def ended(self, job_id: str) -> str:
+        """Channel on which the end of a job is told while somebody waits for one."""
+        return f"{self.prefix}django:ended:{job_id}"
+
+    @property
+    def schedule(self) -> str:
+        """HASH: the schedule entries that were added at run time, name → JSON."""
+        return f"{self.prefix}django:schedule"
+
+    @property
+    def schedule_slots(self) -> str:
+        """HASH: the last slot of each schedule entry that is done with, name → unix seconds."""
+        return f"{self.prefix}django:schedule:slots"
+
+    @property
+    def schedule_seen(self) -> str:
+        """HASH: since when an entry has stood in the schedule as it does, and until when: name, blank and digest → two
+        unix seconds."""
+        return f"{self.prefix}django:schedule:seen"
+
+    @property
+    def schedule_paused(self) -> str:
+        """SET: the names of the schedule entries that are paused."""
+        return f"{self.prefix}django:schedule:paused"
+
+    @property
+    def schedule_version(self) -> str:
+        """STRING: a counter that every change of the schedule raises."""
+        return f"{self.prefix}django:schedule:version"
+
+    @property
+    def scheduler(self) -> str:
+        """STRING, expires: the process of ours that last looked for what is due."""
+        return f"{self.prefix}django:scheduler"

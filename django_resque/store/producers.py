@@ -8,6 +8,7 @@ script take one caller's push for a repetition of another's.
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import time
@@ -15,6 +16,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 from redis import ConnectionPool
 
@@ -46,11 +48,22 @@ PAUSE = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
-    """A job that has been checked and is ready to be sent: ``payload`` are its bytes, ``track`` asks for a status."""
+    """A job that has been checked and is ready to be sent: ``payload`` are its bytes, ``track`` asks for a status.
+
+    ``due``: not now, but at this unix second. ``delay``: in so many seconds from now, by Redis' clock. ``unique`` is a
+    key and the seconds for which no other job is pushed under it while this one waits.
+    """
 
     job: Job
     payload: bytes
     track: bool
+    due: int | None = None
+    delay: float | None = None
+    unique: tuple[str, float] | None = None
+
+    @property
+    def delayed(self) -> bool:
+        return self.due is not None or self.delay is not None
 
 
 class Producers:
@@ -64,30 +77,35 @@ class Producers:
         self._down_until = 0.0
         self._down_because = ""
 
-    def push(self, items: Sequence[Outgoing]) -> None:
-        """Put jobs on their queues, `CHUNK` of them in a round trip.
+    def push(self, items: Sequence[Outgoing]) -> dict[int, str]:
+        """Put jobs on their queues, or among the delayed ones, `CHUNK` of them in a round trip.
 
-        Raises `QueueFull` when Redis is out of memory and `EnqueueError` for any other failure, with the jobs that
+        Gives the ids of the jobs that wait already in the place of some of these, by the place of these. Raises `QueueFull` when Redis is out of memory and `EnqueueError` for any other failure, with the jobs that
         were not, or not certainly, pushed.
         """
+        others: dict[int, str] = {}
         with self._held() as producer:
             for first in range(0, len(items), CHUNK):
                 try:
-                    self._push_chunk(producer, items[first : first + CHUNK])
+                    found = self._push_chunk(producer, items[first : first + CHUNK])
                 except StoreError as error:
                     raise _enqueue_error(error, items[first:]) from error
+                for place, job_id in found.items():
+                    others[first + place] = job_id
+        return others
 
-    def _push_chunk(self, producer: Producer, items: Sequence[Outgoing]) -> None:
+    def _push_chunk(self, producer: Producer, items: Sequence[Outgoing]) -> dict[int, str]:
         if self._down_because:
             if time.monotonic() < self._down_until:
                 raise StoreUnavailable(f"{self._down_because} (not tried again within a second)", sent=False)
             self._down_until = time.monotonic() + PAUSE  # this caller finds out, the others wait for what it finds
         try:
-            producer.push(items)
+            others = producer.push(items)
         except StoreUnavailable as error:
             self._down_until, self._down_because = time.monotonic() + PAUSE, str(error)
             raise
         self._down_because = ""
+        return others
 
     @contextmanager
     def _held(self) -> Iterator[Producer]:
@@ -119,26 +137,35 @@ class Producer:
         self._name = secrets.token_hex(8)
         self._number = 0
 
-    def push(self, items: Sequence[Outgoing]) -> None:
-        """Push up to `CHUNK` jobs. Raises a `StoreError`."""
+    def push(self, items: Sequence[Outgoing]) -> dict[int, str]:
+        """Push up to `CHUNK` jobs; gives the others that wait already, by the place. Raises a `StoreError`."""
         self._number += 1
-        keys = [self._keys.producer(self._name), self._keys.queues, self._keys.bell]
-        args: list[str | bytes | int] = [self._number, MEMORY, WAITING_TTL]
+        keys = [
+            self._keys.producer(self._name),
+            self._keys.queues,
+            self._keys.bell,
+            self._keys.delayed_schedule,
+        ]
+        args: list[str | bytes | int] = [self._number, MEMORY, WAITING_TTL, self._keys.prefix]
         for item in items:
             job = item.job
             keys += self._keys.queue(job.queue), self._keys.status(job.status_id)
-            args += job.queue, item.payload, status_record(Status.WAITING, job) if item.track else b""
-        self._send(keys, args)
+            plain = item.due is None and item.delay is None
+            status = Status.WAITING if plain else Status.SCHEDULED
+            args += job.queue, item.payload, status_record(status, job) if item.track else b""
+            args.append("" if plain and item.unique is None else _how(item))
+        reply = self._send(keys, args)
+        return {reply[at]: str(reply[at + 1], "ascii", "replace") for at in range(0, len(reply), 2)}
 
-    def _send(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> None:
+    def _send(self, keys: Sequence[str], args: Sequence[str | bytes | int]) -> list[Any]:
         """Send, and resend while there is time once it is in doubt, for the script carries out one of them; or when the
         server is not the primary any more, for the next connection may lead to the one that is."""
         deadline = time.monotonic() + RESEND_WITHIN
         sent = False
         while True:
             try:
-                self._line.run(script("push"), keys, args)
-                return
+                reply: list[Any] = self._line.run(script("push"), keys, args)
+                return reply
             except StoreUnavailable as error:
                 sent = sent or error.sent
                 resend = sent or is_not_the_primary(error.__cause__)
@@ -149,6 +176,14 @@ class Producer:
 
     def close(self) -> None:
         self._line.close()
+
+
+def _how(item: Outgoing) -> str:
+    due = "" if item.due is None else str(item.due)
+    if item.delay is not None:
+        due = f"+{item.delay:.6f}"
+    key, seconds = item.unique or ("", 0)
+    return f"{due}\n{item.job.id}\n{key}\n{math.ceil(seconds)}"
 
 
 def _enqueue_error(error: StoreError, items: Sequence[Outgoing]) -> EnqueueError:

@@ -2,21 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import cast
+import secrets
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 
+from ..job import Job
+from .delayed import CANCELLED_TTL
 from .keys import Keys
 from .reading import reading
+from .removal import MOST, Found, batches, read_payload, removal
+from .request import Request
+from .windows import OVERLAP, Window, windows
+
+SET_ASIDE = 24 * 3600
+"""Seconds that a queue which is being cleared is kept, for the case that whoever clears it dies over it."""
+
+Progress = Callable[[int, int], object]
+"""Is told how many are done, and of how many."""
+
+
+class Removed(NamedTuple):
+    """What became of a queue that was to be removed: how many jobs were in it, and whether it is ``gone``; it is not
+    when another job was pushed meanwhile."""
+
+    jobs: int
+    gone: bool
 
 
 class Queues:
-    """Reading the queues."""
+    """The queues, and the jobs that wait in them."""
 
-    def __init__(self, client: Redis, keys: Keys) -> None:
+    def __init__(self, client: Redis, keys: Keys, ask: Callable[[Request[Any]], Any], status_ttl: int) -> None:
+        """``ask`` carries out a request; ``status_ttl`` is how long the status of an ended job is kept, in seconds."""
         self._client = client
         self._keys = keys
+        self._ask = ask
+        self._ended_ttl = max(status_ttl, CANCELLED_TTL)
 
     @reading()
     def names(self) -> list[str]:
@@ -44,3 +67,63 @@ class Queues:
     def peek(self, queue: str, *, start: int = 0, count: int = 100) -> list[bytes]:
         """The payloads of up to ``count`` waiting jobs, the next one to be performed first."""
         return cast("list[bytes]", self._client.lrange(self._keys.queue(queue), start, start + count - 1))
+
+    def page(self, queue: str, start: int = 0, count: int = 100) -> list[Found]:
+        """Up to ``count`` waiting jobs behind the first ``start`` ones, the next one to be performed first."""
+        return [read_payload(raw, queue) for raw in self.peek(queue, start=start, count=count)]
+
+    def windows(self, queue: str) -> Iterator[Window]:
+        """What waits in ``queue``, about a thousand payloads at a time, the last one pushed first.
+
+        Jobs that are pushed meanwhile are left out, some come twice. It always ends.
+        """
+        return windows(self._client, self._keys.queue(queue), overlap=OVERLAP)
+
+    def find(self, queue: str, match: Callable[[Job], bool] | None = None) -> Iterator[Found]:
+        """The waiting jobs that ``match`` says True of, the last one pushed first, read as `windows` reads them.
+
+        None: all there are, and what waits among them and is no job.
+        """
+        for window in self.windows(queue):
+            for raw in window.elements[window.again :]:
+                found = read_payload(raw, queue)
+                if match is None or (found.job is not None and match(found.job)):
+                    yield found
+
+    # -- changing them -------------------------------------------------------------------------------------------------
+
+    def dequeue(self, queue: str, found: Sequence[Found]) -> Request[list[bool]]:
+        """Take jobs out of ``queue``, up to a hundred; gives for each whether it was still there: it is either removed
+        or performed. Their status becomes failed, with the outcome ``cancelled``; they are counted nowhere."""
+        return removal(self._keys, self._keys.queue(queue), found, self._ended_ttl)
+
+    def clear(self, queue: str, progress: Progress | None = None) -> int:
+        """Take all jobs out of ``queue``, as `dequeue` does it; gives how many there were.
+
+        From the first moment on none of them is performed. What is pushed later stays. ``progress`` is told how many
+        are done, of how many. Raises a `StoreError`; the jobs may be gone then although their status says otherwise.
+        """
+        aside = self._keys.cleared(secrets.token_hex(8))
+        total = self._ask(
+            Request("set_aside", [self._keys.none, self._keys.queue(queue), aside], [SET_ASIDE], int),
+        )
+        done = 0
+        while payloads := self._last_of(aside):
+            for batch in batches([read_payload(raw, queue) for raw in payloads], MOST, lambda found: len(found.raw)):
+                self._ask(removal(self._keys, aside, batch, self._ended_ttl))
+                done += len(batch)
+                if progress is not None:
+                    progress(done, total)
+        return cast("int", total)
+
+    @reading()
+    def _last_of(self, key: str) -> list[bytes]:
+        payloads = cast("list[bytes]", self._client.lrange(key, -MOST, -1))
+        payloads.reverse()
+        return payloads
+
+    def remove(self, queue: str, progress: Progress | None = None) -> Removed:
+        """Clear ``queue`` and take it off the set of queues, unless a job was pushed to it meanwhile."""
+        jobs = self.clear(queue, progress)
+        gone = self._ask(Request("remove_queue", [self._keys.queues, self._keys.queue(queue)], [queue], bool))
+        return Removed(jobs, gone)

@@ -21,6 +21,8 @@ FAILURE_STATUS_TTL = 24 * 3600
 """Least number of seconds the status of a failed job is kept."""
 OUTPUT_TTL = 24 * 3600
 """Seconds that the output of a job is kept."""
+RECENT = 10_000
+"""Jobs that ended, kept for the boards."""
 BURIAL = 10
 """Seconds in which a process that was declared dead is left to the one that did."""
 
@@ -43,11 +45,11 @@ class Reserved:
 class Entry:
     """What a turn tells about one job, or one worker.
 
-    ``kind`` is ``beat``, or about the reservation ``token``: ``running`` (for the boards), ``start`` (it may be begun
-    only when this is known), ``done``, ``failed``, ``crashed``, ``interrupted`` (begun, and given back uncounted) or
-    ``given back`` (never begun). ``record`` is the failure record, the current job for the boards, or the heartbeat; a
-    job that cannot go back, because its queue is no list any more, becomes that failure. ``status`` is for the end,
-    ``requeued`` for the return.
+    ``kind`` is ``beat``, ``reply``, or about the reservation ``token``: ``running`` (for the boards), ``start`` (it may be
+    begun only when this is known), ``done``, ``retry``, ``failed``, ``crashed``, ``interrupted`` (begun, and given back
+    uncounted) or ``given back`` (never begun). ``status`` is for the end, ``second`` for the return; what else they are,
+    and ``record``, stands in the header of ``turn.lua``. A job that cannot go back, because its queue is no list any more,
+    becomes the failure of its record.
     """
 
     kind: str
@@ -55,7 +57,7 @@ class Entry:
     token: str = ""
     status_id: str = ""
     status: bytes = b""
-    requeued: bytes = b""
+    second: bytes = b""
     record: bytes = b""
     output: bytes = b""
 
@@ -64,7 +66,7 @@ class Entry:
 class Turn:
     """One numbered request: ``entries``, and jobs from the first of ``queues`` (name → how many) that has any.
 
-    ``renew`` puts off the end of the lease. ``look`` asks for the `Look`, with the queues as well for ``look_queues``.
+    ``mode`` is what others are to know of the process, empty when it is as before. ``renew`` puts off the end of the lease. ``look`` asks for the `Look`, with the queues as well for ``look_queues``.
     """
 
     number: int
@@ -73,6 +75,7 @@ class Turn:
     renew: bool = False
     look: bool = False
     look_queues: bool = False
+    mode: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,12 +94,17 @@ class Process:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is around: up to 100 worker processes, those first whose lease ends first; the server's run id, empty when
-    it is not told; how many failures there are; the queues, when they were asked for."""
+    it is not told; how many failures there are; the queues, when they were asked for; when the first delayed job and the
+    first retry are due (unix seconds); a number that every change of the schedule raises; what this process is asked."""
 
     processes: Sequence[Process]
     run_id: str
     failures: int
     queues: Sequence[str] | None
+    due: float | None = None
+    retry_due: float | None = None
+    schedule: int = 0
+    messages: Sequence[bytes] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +113,15 @@ class Answer:
 
     ``state`` is ``ok``, ``paused`` (no jobs while all workers are paused) or ``gone`` (this process is not known any
     more). ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations
-    that were not this process's any more, ``trouble`` are errors on keys that others broke, ``dropped`` counts failure
+    that were not this process's any more, ``kept`` those of starts that may not begin: they were parked, or have expired.
+    ``trouble`` are errors on keys that others broke, ``dropped`` counts failure
     records cut off at the bound. ``reservations`` is how many jobs this process holds, those of the answer too.
     """
 
     state: str
     time: float
     refused: Sequence[str]
+    kept: Sequence[str]
     jobs: Sequence[Reserved]
     trouble: Sequence[str]
     dropped: int
@@ -169,14 +179,14 @@ class Reservations:
         self.name = name
         self._member = f"{name} {identity}"
 
-    def register(self, workers: Sequence[str], *, started: str) -> Request[int | None]:
-        """Make this process known, with the ids of its ``workers``. Gives the server's clock, in unix seconds; None
+    def register(self, workers: Sequence[str], *, started: str, info: bytes = b"") -> Request[int | None]:
+        """Make this process known, with the ids of its ``workers`` and ``info``, which is JSON for people. Gives the server's clock, in unix seconds; None
         when another process has this name. May be done again."""
         keys = self._keys
         return Request(
             "register",
             [keys.none, keys.process(self.name), keys.processes, keys.workers, *map(keys.started, workers)],
-            [self._member, self._config.lease, started, *workers],
+            [self._member, self._config.lease, started, info, *workers],
             lambda reply: int(reply[1]) if reply[0] else None,
         )
 
@@ -196,13 +206,15 @@ class Reservations:
             config.status_ttl,
             max(config.status_ttl, FAILURE_STATUS_TTL),
             OUTPUT_TTL,
+            RECENT,
+            turn.mode,
             len(queues),
         ]
         for queue, wanted in queues:
             args += queue, wanted
         for entry in turn.entries:
             args += entry.kind, entry.token, entry.worker, entry.status_id
-            args += entry.status, entry.requeued, entry.record, entry.output
+            args += entry.status, entry.second, entry.record, entry.output
         return Request("turn", self._turn_keys(), args, lambda reply: _answer(turn, reply))
 
     def _turn_keys(self) -> list[str]:
@@ -220,6 +232,14 @@ class Reservations:
             keys.stat("failed"),
             keys.pause_all,
             keys.bell,
+            keys.retries,
+            keys.parking,
+            keys.recent,
+            keys.waited,
+            keys.paused_queues,
+            keys.delayed_schedule,
+            keys.schedule_version,
+            keys.control(self.name),
         ]
 
     def unregister(self, workers: Sequence[str]) -> Request[int]:
@@ -287,6 +307,7 @@ class Reservations:
             process.member,
             CRASH_MEMORY,
             max(self._config.status_ttl, FAILURE_STATUS_TTL),
+            RECENT,
             len(workers),
             *workers,
         ]
@@ -308,6 +329,8 @@ class Reservations:
                 keys.stat("failed"),
                 keys.workers,
                 keys.bell,
+                keys.parking,
+                keys.recent,
             ],
             args,
             lambda reply: Burial(int(reply[0]), [str(token, "latin-1") for token in reply[1]], _texts(reply[2])),
@@ -315,12 +338,14 @@ class Reservations:
 
 
 def _answer(turn: Turn, reply: list[Any]) -> Answer:
-    state, now, refused, queue, payloads, crashes, trouble, dropped, *look, reservations = reply
+    state, now, refused, kept, queue, payloads, crashes, trouble, dropped, *rest = reply
+    processes, run_id, failures, queues, reservations, around = rest
     name = str(queue, "utf-8")
     return Answer(
         state=str(state, "ascii"),
         time=float(now),
         refused=_texts(refused),
+        kept=_texts(kept),
         jobs=[
             Reserved(
                 f"{turn.number}.{index + 1}",
@@ -332,17 +357,29 @@ def _answer(turn: Turn, reply: list[Any]) -> Answer:
         ],
         trouble=_texts(trouble),
         dropped=int(dropped),
-        look=_look(turn, *look) if turn.look and state != b"gone" else None,
+        look=_look(turn, processes, run_id, failures, queues, around) if turn.look and state != b"gone" else None,
         reservations=reservations,
     )
 
 
-def _look(turn: Turn, processes: list[bytes], run_id: bytes, failures: int, queues: list[bytes]) -> Look:
+def _look(
+    turn: Turn, processes: list[bytes], run_id: bytes, failures: int, queues: list[bytes], around: list[bytes]
+) -> Look:
     found = []
     for member, lease in zip(processes[::2], processes[1::2], strict=True):
         name, _, identity = str(member, "utf-8", "replace").partition(" ")
         found.append(Process(name, identity, float(lease)))
-    return Look(found, str(run_id, "ascii", "replace"), failures, _texts(queues) if turn.look_queues else None)
+    due, retry_due, version, *messages = around
+    return Look(
+        found,
+        str(run_id, "ascii", "replace"),
+        failures,
+        _texts(queues) if turn.look_queues else None,
+        float(due) if due else None,
+        float(retry_due) if retry_due else None,
+        int(version) if version.isdigit() else 0,
+        messages,
+    )
 
 
 def _remains(reply: list[Any]) -> Remains:
@@ -350,7 +387,7 @@ def _remains(reply: list[Any]) -> Remains:
     found = []
     for token, reserved, crashes in zip(held[::3], held[1::3], held[2::3], strict=True):
         head, _, payload = reserved.partition(b"\n")
-        queue, _, worker = str(head, "utf-8", "replace").partition("\t")
+        queue, worker, *_ = [*str(head, "utf-8", "replace").split("\t"), ""]
         found.append((Reserved(str(token, "latin-1"), queue, payload, None if crashes < 0 else crashes), worker))
     return Remains(str(state, "ascii"), bool(first), _texts(workers), int(reservations), found, failures)
 

@@ -10,6 +10,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from operator import attrgetter
 
 from django.core.cache import close_caches
@@ -17,6 +18,10 @@ from django.db import connections
 
 from .. import log
 from ..conf import Config
+from ..errors import DirtyExit, JobEnded, JobTimeout, PoisonJob
+from ..job import Job
+from ..limits import retry_delay
+from ..signals import before_first_fork, before_fork
 from ..store import Entry
 from . import descendants, entries
 from .entries import Death
@@ -26,10 +31,13 @@ from .mailbox import Mailbox
 from .options import Options
 from .output import Stderr
 from .pace import WORK
+from .report import Progress
 from .slot import Child, Held, Slot, kill
 
 SHOWN_AFTER = 0.05
 """Seconds after which a running job appears on the boards, and the jobs behind it are taken back."""
+OUTPUT_EVERY = 2.0
+"""Seconds between two tellings of what a running job has written."""
 KILLED_AFTER = 10.0
 """Seconds after its timeout at which a job that still runs is killed."""
 DISMISSAL = 1.0
@@ -57,6 +65,7 @@ class Crew:
         forget: Callable[[], None],
     ) -> None:
         self._config = config
+        self._commands = options.commands
         self._ledger = ledger
         self._intake = intake
         self._title = title
@@ -128,15 +137,20 @@ class Crew:
                     slot.wait_before_next_start()
 
     def _start(self, slot: Slot) -> None:
+        name = self._ledger.name
         if not self._forked:
             self._forked = True
+            if before_first_fork.receivers:
+                log.signal_receivers_failed(before_first_fork.send_robust(None, worker=name))
             threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
             if threads:
                 log.threads_at_fork(threads)
             gc.collect()
             gc.freeze()  # what is there now is shared with the children as long as their collectors do not touch it
+        if before_fork.receivers:
+            log.signal_receivers_failed(before_fork.send_robust(None, worker=name))
         _close_connections()
-        child = slot.start(title=self._title, forget=lambda: self._forget_in_child(slot))
+        child = slot.start(title=self._title, worker=name, forget=lambda: self._forget_in_child(slot))
         self._mailbox.add(child.reports.reader, (slot, child))
 
     def _forget_in_child(self, own: Slot) -> None:
@@ -197,10 +211,14 @@ class Crew:
             while (report := slot.report(child)) is not None:
                 if not slot.held or slot.held[0].reserved.token != report.token:
                     continue  # a command has written it
+                if isinstance(report, Progress):
+                    slot.held[0].progress = report.progress
+                    self._tell_how_far(slot, slot.held[0], time.monotonic(), b"")
+                    continue
                 held = slot.held.popleft()
                 output = slot.output.finish(held.job.id, report.output_end)
                 if not held.lost:
-                    self._ledger.tell(entries.ended(slot.worker, held.reserved, held.job, report, output))
+                    self._ledger.tell(entries.ended(slot.worker, held.reserved, held.job, held.limits, report, output))
                 self._intake.pace(held.job.queue).took(report.duration)
                 if slot.held:
                     slot.held[0].since = time.monotonic()
@@ -227,9 +245,19 @@ class Crew:
                 continue
             self.more_output |= slot.output.copy(held.job.id, written)
             if not held.shown:
-                held.shown = True
+                held.shown, held.told_at = True, now
                 if not held.lost:
-                    self._ledger.tell(entries.running(slot.worker, held.reserved, held.job))
+                    self._ledger.tell(entries.running(slot.worker, held.reserved, held.job, now - held.since))
+            elif written > held.written and now - held.told_at >= OUTPUT_EVERY:
+                held.written = written
+                self._tell_how_far(slot, held, now, slot.output.tail)
+
+    def _tell_how_far(self, slot: Slot, held: Held, now: float, output: bytes) -> None:
+        if not held.lost:
+            held.told_at = now if output else held.told_at
+            self._ledger.tell(
+                entries.under_way(slot.worker, held.reserved, held.job, now - held.since, held.progress, output)
+            )
 
     # -- their deaths --------------------------------------------------------------------------------------------------
 
@@ -279,22 +307,38 @@ class Crew:
         worker, reserved, job = slot.worker, held.reserved, held.job
         if child.ending == "stop" and held.at_most_once:
             self._ledger.tell(entries.interrupted_for_good(worker, reserved, job, output))
+            slot.announce(held, DirtyExit.__name__, "The worker was stopped and its grace period ended")
             log.job_refused(job, "ended with the grace period, and on_crash is 'fail'")
         elif child.ending == "stop":
             self._interrupted[held] = entries.interrupted(worker, reserved, job, output)
             log.job_given_back(job)
         elif child.ending == "timeout" and held.limits.timeout is not None:
-            self._ledger.tell(entries.timed_out(worker, reserved, job, held.limits.timeout, output))
+            timeout, seconds = held.limits.timeout, time.monotonic() - held.since
+            retry = self._delay_after_timeout(job, timeout)
+            self._ledger.tell(entries.timed_out(worker, reserved, job, timeout, retry, seconds, output))
+            if retry is None:
+                slot.announce(held, JobTimeout.__name__, entries.killed_after(timeout))
         elif child.ending:
             self._ledger.tell(entries.put_to_an_end(worker, reserved, job, output))
+            slot.announce(held, JobEnded.__name__, entries.ENDED)
         elif held.at_most_once:
             self._ledger.tell(entries.crashed_for_good(worker, reserved, job, death, output))
             log.job_crashed_for_good(job, str(death))
+            slot.announce(held, DirtyExit.__name__, f"The performer {death}")
         else:
             self._ledger.tell(entries.crashed(worker, reserved, job, death, output))
             crashes = (reserved.crashes or 0) + 1
             said = log.job_crashed if crashes < self._config.max_crashes else log.job_poisoned
             said(job, str(death), crashes)
+            if crashes >= self._config.max_crashes:
+                slot.announce(held, PoisonJob.__name__, f"The performer died at each of {crashes} attempts")
+
+    def _delay_after_timeout(self, job: Job, timeout: float) -> float | None:
+        """Seconds until the job is tried again that was killed after its timeout; None when it is a failure."""
+        info = self._commands.get(job.command)
+        if info is not None and callable(info.backoff):
+            info = replace(info, backoff=None)  # the project's code is called in performers only
+        return retry_delay(job, JobTimeout(entries.killed_after(timeout)), info, self._config)
 
     def _give_back_interrupted(self) -> None:
         """Put the jobs that were killed to stop in time back at the head of their queues, in the order they had."""

@@ -7,18 +7,21 @@ import os
 import selectors
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator
 from contextlib import contextmanager
 from operator import attrgetter
+from typing import Any
 
 from setproctitle import setproctitle
 
 from .. import log
 from ..job import MAX_READABLE
 from ..limits import limits_of
+from ..signals import worker_started, worker_stopped
 from ..store import Answer, Reserved, Store, Turn
 from . import descendants, entries
 from .chores import Chores
+from .control import Control
 from .crew import KILLED_AFTER, SHOWN_AFTER, Crew
 from .doorbell import Doorbell
 from .intake import Intake
@@ -26,6 +29,7 @@ from .ledger import MAX_ENTRIES, Ledger
 from .options import Options
 from .pace import MOST
 from .reaper import Reaper
+from .scheduling import Scheduling
 from .slot import Held, Slot
 from .wakeup import Wakeup
 
@@ -37,6 +41,9 @@ LOOK = 1.0
 """Seconds between two looks at which other worker processes there are, and whether they live."""
 LATE = 0.005
 """Seconds that the end of a job may go untold while there is work."""
+
+BETWEEN_CHORES = 0.005
+"""Seconds between two requests that concern no job of our own, while there are jobs of our own."""
 
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _PAUSE = (signal.SIGUSR2, signal.SIGTSTP)
@@ -59,7 +66,9 @@ class Dispatcher:
         self.title = f"resque-{_version()} [django {descendants.mark()}]"
         self.wakeup = Wakeup(_SIGNALS)
         self.selector = selectors.DefaultSelector()
-        self.ledger = Ledger(store, self.selector, performers=options.performers, queues=str(options.selection))
+        self.ledger = Ledger(
+            store, self.selector, performers=options.performers, queues=str(options.selection), info=options.info
+        )
         self.intake = Intake(options)
         self.crew = Crew(
             options, store.config, self.selector, self.ledger, self.intake, title=self.title, forget=self._forget
@@ -67,6 +76,8 @@ class Dispatcher:
         self.doorbell = Doorbell(store.bell(), self.selector)
         self.reaper = Reaper(self.ledger, store.config)
         self.chores = Chores(self.ledger, store)
+        self.scheduling = Scheduling(store, self.ledger.ask) if options.scheduler else None
+        self.control = Control()
         self.waiting: list[Held] = []
         self.returning: list[Held] = []
         self.starting: dict[str, Held] = {}
@@ -75,8 +86,9 @@ class Dispatcher:
         self.stop_at: float | None = None
         self._asked_to_stop = 0.0
         self._look_every = min(LOOK, store.config.beat / 2)
-        self._next_look = self._next_beat = 0.0
+        self._next_look = self._next_beat = self._next_chore = 0.0
         self._all_paused = False
+        self._told_mode = "running"
         self._missing = self._recovers = False
 
     # -- the loop ----------------------------------------------------------------------------------------------------
@@ -100,6 +112,10 @@ class Dispatcher:
         finally:
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # one more of them must not spoil an orderly end
             self.crew.dismiss()
+            if worker_stopped.receivers:
+                log.signal_receivers_failed(worker_stopped.send_robust(None, worker=self.ledger.name))
+            if self.scheduling is not None:
+                self.ledger.ask_at_the_end(self.scheduling.release())
             self._give_back()
             self.ledger.unregister()
             self.crew.close()
@@ -149,10 +165,15 @@ class Dispatcher:
             if key.data is self.ledger:
                 self.ledger.progress()
             elif key.fileobj is self.doorbell.bell:
-                rung = self.doorbell.rung(time.monotonic())
-                if rung:
-                    self.intake.ring(rung)
+                self._hear(self.doorbell.rung(time.monotonic()))
         self.crew.hear()
+
+    def _hear(self, rung: set[str]) -> None:
+        queues = {name for name in rung if not name.startswith(":")}
+        if queues:
+            self.intake.ring(queues)
+        if {":due", ":schedule", f":control {self.ledger.name}"} & rung:
+            self._next_look = 0.0
 
     def seconds_to_wait(self) -> float:
         """Until the next thing that is to be done although nothing happens."""
@@ -161,10 +182,12 @@ class Dispatcher:
             return 0
         moments = [now + LOOK, *self.crew.moments(now)]
         if self.ledger.free:
-            if self._has_to_speak(now) or (not self.stopping and (self.reaper.has_work or self.chores.has_work)):
+            if self._has_to_speak(now) or (not self.stopping and (self.reaper.has_work or self._has_chores(now))):
                 return 0
             if self.ledger.registered:
                 moments += [self._next_look, self._next_beat]
+                if self.scheduling is not None and self.scheduling.next_at is not None:
+                    moments.append(self.scheduling.next_at)
             if self.ledger.untold:
                 moments.append(self.ledger.oldest + LATE)
             if self.crew.starving and self._wanted():
@@ -192,7 +215,7 @@ class Dispatcher:
                 self.end_running_jobs(number.name)
             elif number is signal.SIGCHLD:
                 self.crew.deaths = True
-            else:
+            elif number is not signal.SIGHUP or not log.reopen():
                 log.signal_ignored(number.name)
 
     def _stop(self, number: signal.Signals) -> None:
@@ -226,12 +249,43 @@ class Dispatcher:
             self._show(f"Waiting for {self.options.selection}")
             log.worker_resumed(reason)
 
-    def end_running_jobs(self, reason: str) -> None:
-        """Kill the performers that have a job; it becomes a failure."""
+    def end_running_jobs(self, reason: str) -> list[str]:
+        """Kill the performers that have a job; it becomes a failure. Gives the ids of these jobs."""
         self.waiting += self.crew.take_back()
-        for slot in self._slots_with_a_job():
+        slots = self._slots_with_a_job()
+        for slot in slots:
             log.job_ended(slot.held[0].job, reason)
             self.crew.end(slot, "demand")
+        return [slot.held[0].job.id for slot in slots]
+
+    def end_job(self, job_id: str) -> bool:
+        """Do the same with one job; False when it does not run here."""
+        self.waiting += self.crew.take_back()
+        for slot in self._slots_with_a_job():
+            if slot.held[0].job.id == job_id:
+                log.job_ended(slot.held[0].job, "cancelled")
+                self.crew.end(slot, "demand")
+                return True
+        return False
+
+    def control_stop(self, force: bool) -> None:
+        """Stop as at SIGTERM; with ``force`` at once."""
+        if force:
+            self.stop_at = time.monotonic()
+        elif self.stop_at is None:
+            self._asked_to_stop = time.monotonic()
+            self.stop_at = self._asked_to_stop + self.options.grace
+        if not self.stopping:
+            self.begin_to_stop("control")
+
+    @property
+    def mode(self) -> str:
+        return "stopping" if self.stopping else "paused" if self.paused else "running"
+
+    def describe(self) -> dict[str, Any]:
+        """What is to be said of this process."""
+        running = [slot.held[0].job.id for slot in self.crew.slots if slot.held]
+        return {"mode": self.mode, "running": running}
 
     def end_what_has_no_more_time(self, now: float) -> None:
         """Kill the jobs that still run when the grace period is over, or well after their timeout."""
@@ -320,9 +374,8 @@ class Dispatcher:
             self.waiting = []
         if self.returning:
             self.intake.hungry = True  # they may be for us, when somebody here is free
-        worker = self.ledger.workers[0]
         for held in sorted(self.returning, key=attrgetter("order"), reverse=True):
-            self.ledger.tell(entries.given_back(worker, held.reserved, held.job))
+            self.ledger.tell(entries.given_back(self.ledger.workers[0], held.reserved, held.job))
         self.returning = []
 
     # -- Redis -------------------------------------------------------------------------------------------------------
@@ -341,10 +394,17 @@ class Dispatcher:
         elif self.reaper.has_work and not self.stopping:
             self.reaper.work()
             self.intake.hungry = True  # what it gives back may be for us
+        elif self._has_chores(now) and not self.stopping and (now >= self._next_chore or not self._has_to_speak(now)):
+            self._next_chore = now + BETWEEN_CHORES
+            if self.scheduling is not None and self.scheduling.has_work(now):
+                self.scheduling.work(now)
+            else:
+                self.chores.work()
         elif self._has_to_speak(now):
             self._take_turn(now)
-        elif self.chores.has_work and not self.stopping:
-            self.chores.work()
+
+    def _has_chores(self, now: float) -> bool:
+        return self.chores.has_work or (self.scheduling is not None and self.scheduling.has_work(now))
 
     def _has_to_speak(self, now: float) -> bool:
         ledger = self.ledger
@@ -352,7 +412,7 @@ class Dispatcher:
             return not self.stopping
         if self.returning or (self.waiting and (self.stopping or self.paused)):
             return True
-        if now >= self._next_look or now >= self._next_beat:
+        if now >= self._next_look or now >= self._next_beat or self.mode != self._told_mode:
             return True
         starving = self.crew.starving
         if ledger.untold and (
@@ -378,16 +438,24 @@ class Dispatcher:
                 self.ledger.tell(entries.beat(worker, self.ledger.now()))
         if look:
             self._next_look = now + self._look_every
+        mode = "" if self.mode == self._told_mode else self.mode
+        self._told_mode = self.mode
         look_queues = self.intake.new_queues or (look and self.options.selection.changes)
         self.intake.ask(now, for_jobs=bool(wanted))
-        self.ledger.turn(wanted, self._settle, renew=renew, look=look or look_queues, look_queues=look_queues)
+        self.ledger.turn(
+            wanted, self._settle, renew=renew, look=look or look_queues, look_queues=look_queues, mode=mode
+        )
 
     def _registered(self) -> None:
         for slot, worker in zip(self.crew.slots, self.ledger.workers, strict=True):
             slot.worker = worker
         self._next_beat = self._next_look = 0.0
+        self._told_mode = "running"
         self.intake.new_queues = self.options.selection.changes
         log.worker_started(self.ledger.name, str(self.options.selection), len(self.crew.slots))
+        if worker_started.receivers:
+            queues = str(self.options.selection)
+            log.signal_receivers_failed(worker_started.send_robust(None, worker=self.ledger.name, queues=queues))
 
     def _settle(self, turn: Turn, answer: Answer) -> None:
         if answer.state == "gone":
@@ -396,7 +464,7 @@ class Dispatcher:
         if answer.state == "paused" and not self._all_paused:
             log.all_paused()
         self._all_paused = answer.state == "paused"
-        self._let_begin(turn, answer.refused)
+        self._let_begin(turn, {*answer.refused, *answer.kept})
         if answer.look is not None:
             self._look_around(answer)
         self.intake.answered(turn, answer)
@@ -414,6 +482,10 @@ class Dispatcher:
         if self.reaper.look_around(now):
             descendants.sweep()
         self.chores.look(answer.look.failures, now)
+        if self.scheduling is not None:
+            self.scheduling.look(answer.look, answer.time, now)
+        for entry in self.control.obey(answer.look.messages, answer.time, self):
+            self.ledger.tell(entry)
         # After a failover Redis may have forgotten that a job ended. Seen twice, it is no coincidence.
         missing = answer.reservations > len(self._tokens()) + len(answer.jobs)
         self._recovers, self._missing = missing and self._missing, missing
@@ -439,9 +511,9 @@ class Dispatcher:
         if len(reserved.payload) > MAX_READABLE:
             log.job_refused(job, "its payload is too large")
             self.ledger.tell(entries.too_large(worker, reserved, job))
-        elif held.at_most_once:
+        elif held.limits.guarded:
             self.starting[reserved.token] = held
-            self.ledger.tell(entries.start(worker, reserved, job))
+            self.ledger.tell(entries.start(worker, reserved, job, held.limits))
         else:
             self.waiting.append(held)
 
@@ -449,12 +521,14 @@ class Dispatcher:
         job = entries.readable(reserved)
         return Held(reserved, job, limits_of(job, self.options.commands.get(job.command), self.store.config))
 
-    def _let_begin(self, turn: Turn, refused: Sequence[str]) -> None:
-        """The jobs whose start is known now may begin."""
+    def _let_begin(self, turn: Turn, kept: Container[str]) -> None:
+        """The jobs whose start is known now may begin, but for those that were ``kept``."""
         for entry in turn.entries:
             held = self.starting.pop(entry.token, None) if entry.kind == "start" else None
-            if held is not None and entry.token not in refused:
+            if held is not None and entry.token not in kept:
                 self.waiting.append(held)
+            elif held is not None:
+                log.job_kept(held.job)
 
     def _end_the_burst(self, turn: Turn) -> None:
         """Stop when nothing is left, in queues that have come into being meanwhile too."""

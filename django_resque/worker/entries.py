@@ -5,19 +5,26 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 from ..errors import DirtyExit, InvalidPayload, JobEnded, JobTimeout, PoisonJob
-from ..failure import Failure, failure_record, payload_object
-from ..job import Job, dump_json
-from ..status import Status, status_record
+from ..failure import Failure, failure_record, payload_object, printable
+from ..job import Job, dump_json, for_another_attempt
+from ..limits import Limits, failed_attempts
+from ..status import Status, performance, status_record
 from ..store import Bequest, Entry, Remains, Reserved
 from .report import Report
 
+ENDED = "The running job was ended on demand"
 TAIL = 4096
 """Bytes of its output that a failure record carries."""
+_REMEMBERED = 200
+"""Characters of the message of a failed attempt that go on with the job."""
+_MOST_REMEMBERED = 20
 _RUBY_FOUND_IT_DEAD = re.compile(r"Resque::\w*DirtyExit$")
 
 
@@ -41,27 +48,86 @@ class Death:
         return f"ended with exit status {self.code} and without a report"
 
 
-def running(worker: str, reserved: Reserved, job: Job) -> Entry:
-    """The job has been running for a while: the boards show it."""
+def running(worker: str, reserved: Reserved, job: Job, seconds: float) -> Entry:
+    """The job has been running for ``seconds``: the boards show it."""
     current = dump_json({"queue": reserved.queue, "run_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")})
     by = dump_json({"worker": worker.rpartition(":")[0]})
     record = b'%b,"payload":%b,%b' % (current[:-1], payload_object(reserved.payload), by[1:])
-    return Entry("running", worker, reserved.token, job.status_id, status_record(Status.RUNNING, job), record=record)
+    return Entry("running", worker, reserved.token, job.status_id, _running(worker, job, seconds, b""), record=record)
 
 
-def start(worker: str, reserved: Reserved, job: Job) -> Entry:
-    """The job is going to begin, and must not begin again."""
-    return Entry("start", worker, reserved.token, job.status_id)
+def under_way(worker: str, reserved: Reserved, job: Job, seconds: float, progress: bytes, output: bytes) -> Entry:
+    """How far the job has come, and what it has written so far (empty: nothing new)."""
+    status = _running(worker, job, seconds, progress)
+    return Entry("running", worker, reserved.token, job.status_id, status, output=output)
 
 
-def ended(worker: str, reserved: Reserved, job: Job, report: Report, output: bytes) -> Entry:
-    """The job is done, or failed, as its performer reported; ``output`` is the end of what it wrote."""
+def _running(worker: str, job: Job, seconds: float, progress: bytes) -> bytes:
+    more = performance(worker, failed_attempts(job) + 1, seconds)
+    return status_record(Status.RUNNING, job, more + b',"progress":' + progress if progress else more)
+
+
+def start(worker: str, reserved: Reserved, job: Job, limits: Limits) -> Entry:
+    """The job is going to begin, if it may: it must not begin twice, or waits for a permit, or may have expired."""
+    key, most = limits.concurrency or ("", 0)
+    expires = "" if limits.expires is None else f"{limits.expires:.6f}"
+    guard = f"{limits.on_crash == 'fail':d}\n{limits.unique or ''}\n{job.id}\n{key}\n{most}\n{expires}"
+    expired = status_record(Status.FAILED, job, b',"outcome":"expired"')
+    waiting = status_record(Status.WAITING, job)
+    return Entry("start", worker, reserved.token, job.status_id, expired, waiting, guard.encode())
+
+
+def ended(worker: str, reserved: Reserved, job: Job, limits: Limits, report: Report, output: bytes) -> Entry:
+    """The job is done, has failed, or is to be tried again, as its performer reported; ``output`` is the end of what it
+    wrote."""
+    attempt = failed_attempts(job) + 1
     if not report.exception:
-        done = status_record(Status.COMPLETE, job)
-        return Entry("done", worker, reserved.token, job.status_id, done, output=output)
+        done = status_record(Status.COMPLETE, job, performance(worker, attempt, report.duration, report.outcome))
+        permit = limits.concurrency[0].encode() if limits.concurrency is not None else b""
+        return Entry("done", worker, reserved.token, job.status_id, done, report.result, permit, output)
+    if report.retry is not None:
+        entry = another_attempt(
+            worker, reserved, job, report.retry, report.exception, report.error, report.duration, output
+        )
+        if entry is not None:
+            return entry
     extra = {"output": _tail(output), "exit_status": report.exit_status}
-    record = _failure(worker, reserved, report.exception, report.error, report.backtrace, extra)
-    return _failed("failed", worker, reserved, job, record, output)
+    record = _failure(worker, reserved, report.exception, report.error, report.backtrace, extra, job)
+    return _failed("failed", worker, reserved, job, record, output, report.duration)
+
+
+def another_attempt(
+    worker: str,
+    reserved: Reserved,
+    job: Job,
+    delay: float,
+    exception: str,
+    error: str,
+    duration: float,
+    output: bytes,
+) -> Entry | None:
+    """The job waits ``delay`` seconds and is tried again; None when its payload cannot hold that."""
+    attempt = failed_attempts(job) + 1
+    failed = {
+        "attempt": attempt,
+        "failed_at": datetime.now(UTC).strftime("%Y/%m/%d %H:%M:%S UTC"),
+        "exception": exception,
+        "error": printable(error[:_REMEMBERED]),
+    }
+    try:
+        payload = for_another_attempt(reserved.payload, attempt, [*history(job), failed][-_MOST_REMEMBERED:])
+    except InvalidPayload:
+        return None
+    members = performance(worker, attempt, duration) + b',"due":%.3f' % (time.time() + delay)
+    waiting = status_record(Status.SCHEDULED, job, members)
+    seconds = b"%.6f" % delay
+    return Entry("retry", worker, reserved.token, job.status_id, seconds, waiting, payload, output)
+
+
+def history(job: Job) -> list[Mapping[str, Any]]:
+    """What the payload tells of the job's failed attempts."""
+    found = job.extra.get("history")
+    return [item for item in found if isinstance(item, dict)] if isinstance(found, list) else []
 
 
 def too_large(worker: str, reserved: Reserved, job: Job) -> Entry:
@@ -88,19 +154,28 @@ def crashed_for_good(worker: str, reserved: Reserved, job: Job, death: Death, ou
     return _failed("failed", worker, reserved, job, record, output)
 
 
-def timed_out(worker: str, reserved: Reserved, job: Job, timeout: float, output: bytes) -> Entry:
-    """It was killed because it went on after its timeout."""
-    error = f"The job took longer than its timeout of {timeout:g} s and did not end when told so; it was killed"
-    record = _failure(worker, reserved, JobTimeout.__name__, error, (), {"output": _tail(output)})
-    return _failed("failed", worker, reserved, job, record, output)
+def timed_out(
+    worker: str, reserved: Reserved, job: Job, timeout: float, retry: float | None, seconds: float, output: bytes
+) -> Entry:
+    """It was killed because it went on after its timeout; it may be tried again after ``retry`` seconds."""
+    error = killed_after(timeout)
+    if retry is not None:
+        entry = another_attempt(worker, reserved, job, retry, JobTimeout.__name__, error, seconds, output)
+        if entry is not None:
+            return entry
+    record = _failure(worker, reserved, JobTimeout.__name__, error, (), {"output": _tail(output)}, job)
+    return _failed("failed", worker, reserved, job, record, output, seconds)
+
+
+def killed_after(timeout: float) -> str:
+    return f"The job took longer than its timeout of {timeout:g} s and did not end when told so; it was killed"
 
 
 def put_to_an_end(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
     """Somebody asked for its end."""
-    record = _failure(
-        worker, reserved, JobEnded.__name__, "The running job was ended on demand", (), {"output": _tail(output)}
-    )
-    return _failed("failed", worker, reserved, job, record, output)
+    record = _failure(worker, reserved, JobEnded.__name__, ENDED, (), {"output": _tail(output)}, job)
+    entry = _failed("failed", worker, reserved, job, record, output)
+    return replace(entry, status=status_record(Status.FAILED, job, b',"outcome":"cancelled"'))
 
 
 def interrupted(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
@@ -131,14 +206,19 @@ def given_back(worker: str, reserved: Reserved, job: Job) -> Entry:
     return _failed("given back", worker, reserved, job, _homeless(worker, reserved))
 
 
-def beat(worker: str, now: int) -> Entry:
+def beat(worker: str, now: float) -> Entry:
     """The worker lives, at this unix time of the Redis server's clock."""
-    return Entry("beat", worker, record=heartbeat(now).encode())
+    return Entry("beat", worker, record=heartbeat(int(now)).encode())
 
 
 def heartbeat(now: int) -> str:
     """A unix time as Ruby's workers write their heartbeats: anything else makes them fail."""
     return datetime.fromtimestamp(now, UTC).isoformat()
+
+
+def reply(message_id: str, raw_message: bytes, reply_json: bytes) -> Entry:
+    """What this process answers to a message, which is done with."""
+    return Entry("reply", "", message_id, record=reply_json, output=raw_message)
 
 
 # -- of a dead worker process ------------------------------------------------------------------------------------------
@@ -222,8 +302,11 @@ def readable(reserved: Reserved) -> Job:
         return Job("(unreadable payload)", queue=reserved.queue)
 
 
-def _failed(kind: str, worker: str, reserved: Reserved, job: Job, record: bytes, output: bytes = b"") -> Entry:
-    failed, waiting = status_record(Status.FAILED, job), status_record(Status.WAITING, job)
+def _failed(
+    kind: str, worker: str, reserved: Reserved, job: Job, record: bytes, output: bytes = b"", seconds: float = 0.0
+) -> Entry:
+    failed = status_record(Status.FAILED, job, performance(worker, failed_attempts(job) + 1, seconds))
+    waiting = status_record(Status.WAITING, job)
     return Entry(kind, worker, reserved.token, job.status_id, failed, waiting, record, output)
 
 
@@ -254,7 +337,11 @@ def _failure(
     error: str,
     backtrace: Sequence[str] = (),
     extra: Mapping[str, str] | None = None,
+    job: Job | None = None,
 ) -> bytes:
+    told: dict[str, Any] = {key: value for key, value in (extra or {}).items() if value}
+    if job is not None and failed_attempts(job):
+        told |= {"attempts": failed_attempts(job) + 1, "history": history(job)}
     return failure_record(
         payload=reserved.payload,
         queue=reserved.queue,
@@ -262,6 +349,6 @@ def _failure(
         exception=exception,
         error=error,
         backtrace=backtrace,
-        extra={key: value for key, value in (extra or {}).items() if value},
+        extra=told,
         now=datetime.now(UTC),
     )

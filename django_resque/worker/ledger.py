@@ -7,6 +7,7 @@ dispatcher's selector.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import re
@@ -17,6 +18,7 @@ import string
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -56,12 +58,22 @@ class _Pending:
 class Ledger:
     """The dialogue of one worker process with Redis, one request at a time.
 
-    ``queues`` is what stands in the ids of its workers. In ``selector`` its socket has the ledger as data; `progress`
-    is to be called when it is ready, and `tick` in each round of the loop.
+    ``queues`` is what stands in the ids of its workers, ``info`` what else others are to know of the process. In
+    ``selector`` its socket has the ledger as data; `progress` is to be called when it is ready, and `tick` in each round
+    of the loop.
     """
 
-    def __init__(self, store: Store, selector: selectors.BaseSelector, *, performers: int, queues: str) -> None:
+    def __init__(
+        self,
+        store: Store,
+        selector: selectors.BaseSelector,
+        *,
+        performers: int,
+        queues: str,
+        info: Mapping[str, Any] | None = None,
+    ) -> None:
         self._store = store
+        self._info = info or {}
         self._selector = selector
         self._performers = performers
         self._queues = queues
@@ -83,6 +95,7 @@ class Ledger:
 
     def _new_name(self) -> None:
         self.name = "".join(secrets.choice(_LETTERS) for _ in range(6))
+        log.name_worker(self.name)
         host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())
         self.workers = [
             f"{host}~{self.name}-{slot}:{os.getpid()}:{self._queues}" for slot in range(1, self._performers + 1)
@@ -137,10 +150,10 @@ class Ledger:
             return self._trouble.retry_at
         return None
 
-    def now(self) -> int:
+    def now(self) -> float:
         """The Redis server's clock, in unix seconds, as far as the last answer tells."""
         seconds, at = self._clock
-        return int(seconds + time.monotonic() - at)
+        return seconds + time.monotonic() - at
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -157,7 +170,8 @@ class Ledger:
             self.registered = True
             then()
 
-        self._begin(_Pending(self.reservations.register(self.workers, started=started), registered, essential=True))
+        request = self.reservations.register(self.workers, started=started, info=json.dumps(self._info).encode())
+        self._begin(_Pending(request, registered, essential=True))
 
     def turn(
         self,
@@ -167,11 +181,12 @@ class Ledger:
         renew: bool = False,
         look: bool = False,
         look_queues: bool = False,
+        mode: str = "",
     ) -> None:
         """Tell what there is to tell and ask for jobs; ``then`` gets the turn and its answer, however late."""
         told = [self._entries.popleft() for _ in range(min(len(self._entries), MAX_ENTRIES))]
         self._told_at = time.monotonic()
-        turn = Turn(self._number + 1, told, queues, renew=renew, look=look, look_queues=look_queues)
+        turn = Turn(self._number + 1, told, queues, renew=renew, look=look, look_queues=look_queues, mode=mode)
 
         def answered(answer: Answer) -> None:
             self._number = turn.number
@@ -294,10 +309,16 @@ class Ledger:
         self._new_name()
         log.worker_replaced(old, self.name)
 
+    def ask_at_the_end(self, request: Request[Any] | None) -> None:
+        """Make a last request that may as well fail; waits for the answer."""
+        if request is not None and self.registered and not self._trouble.lasts and self._pending is None:
+            with suppress(StoreError):
+                self._line.ask(request)
+
     def unregister(self) -> None:
         """Leave the boards. Jobs whose end could not be told stay in the reservations, and this is logged."""
         pending = self._pending.turn.entries if self._pending is not None and self._pending.turn is not None else ()
-        untold = [entry for entry in (*pending, *self._entries) if entry.kind not in ("beat", "running")]
+        untold = [entry for entry in (*pending, *self._entries) if entry.kind not in ("beat", "running", "reply")]
         if untold:
             log.reports_untold(self.name, len(untold))
         deadline = time.monotonic() + _FAREWELL

@@ -8,7 +8,8 @@ import os
 import sys
 import tempfile
 
-from ..log import clean_line, has_room
+from ..log_format import output_as_json, output_as_lines
+from ..log_target import file_in_use, has_room, writes_json
 
 TAIL = 64 * 1024
 """Bytes of a job's output that are kept."""
@@ -18,24 +19,37 @@ BACKLOG = 64 << 20
 """Bytes that may wait to be copied. A command that writes faster than that loses what lies between."""
 _PIECE = 4096
 """Bytes for which a pipe that select() calls writable has room (PIPE_BUF on Linux)."""
-_PLAIN = bytes(range(0x20, 0x7F)) + b"\t\n"
-"""The bytes that are written as they are."""
 _KEEP_SIZE_AND_PUNCH_HOLE = 3
 
 
 class Stderr:
-    """The worker's own standard error. It is never waited for: what nobody reads is left out, and counted.
+    """The worker's own standard error, or the file that it logs to instead, as it is when this is made.
 
-    ``quiet``: what commands write is not copied there at all.
+    Standard error is never waited for: what nobody reads is left out, and counted. ``quiet``: what commands write is
+    not copied there at all.
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
         self.quiet = quiet
+        self._file = file_in_use()
+        self._as_json = writes_json()
         self._descriptor = sys.stderr.fileno()
         self._left_out = 0
 
+    def write_output(self, job_id: str, text: bytes) -> None:
+        """Write lines of a command's, of which the last is without its end."""
+        if self.quiet:
+            return
+        if self._as_json:
+            self.write(output_as_json(job_id, text, os.getpid()))
+        else:
+            self.write(output_as_lines(job_id, text))
+
     def write(self, data: bytes) -> None:
         """Write as much of ``data``, which are whole lines, as can be written now."""
+        if self._file is not None:
+            self._file.write(data)
+            return
         if self._left_out and has_room(self._descriptor):
             data = b"\n(%d bytes of output left out: nobody reads them)\n%b" % (self._left_out, data)
             self._left_out = 0
@@ -72,6 +86,11 @@ class Output:
     def fileno(self) -> int:
         return self._file
 
+    @property
+    def tail(self) -> bytes:
+        """The last `TAIL` bytes of the present job that were copied."""
+        return self._tail
+
     def size(self) -> int:
         """Where what has been written ends."""
         return os.fstat(self._file).st_size
@@ -94,7 +113,7 @@ class Output:
         if waiting > 0:
             self._copy_block(job_id, end)
         if self._line:
-            self._write_lines(job_id, self._line)
+            self._stderr.write_output(job_id, self._line)
         tail = self._tail
         self._tail, self._line = b"", b""
         return tail
@@ -115,26 +134,15 @@ class Output:
         self._tail = (self._tail + block[-TAIL:])[-TAIL:]
         whole, end_of_line, self._line = (self._line + block).rpartition(b"\n")
         if end_of_line:
-            self._write_lines(job_id, whole)
+            self._stderr.write_output(job_id, whole)
         if len(self._line) > BLOCK:  # a line without an end must not grow in memory without one either
-            self._write_lines(job_id, self._line)
+            self._stderr.write_output(job_id, self._line)
             self._line = b""
 
     def _leave_out(self, job_id: str, size: int) -> None:
         self._copied += size
         self._line = b""
-        self._write_lines(job_id, b"(%d bytes of output left out)" % size)
-
-    def _write_lines(self, job_id: str, text: bytes) -> None:
-        """Write lines, of which the last is without its end."""
-        if self._stderr.quiet:
-            return
-        begin = f"[{job_id}] ".encode("utf-8", "backslashreplace")
-        if text.translate(None, _PLAIN):  # else the lines need not be looked at one by one, and there may be many
-            text = "\n".join(
-                clean_line(line.decode("utf-8", "replace").rstrip("\r")) for line in text.split(b"\n")
-            ).encode("utf-8", "backslashreplace")
-        self._stderr.write(begin + text.replace(b"\n", b"\n" + begin) + b"\n")
+        self._stderr.write_output(job_id, b"(%d bytes of output left out)" % size)
 
 
 def _free(file: int, size: int) -> None:

@@ -6,24 +6,30 @@ Everything here runs in the child, never in the dispatcher.
 from __future__ import annotations
 
 import ctypes
+import json
 import os
 import resource
 import signal
 import socket
 import sys
 import time
+from dataclasses import dataclass
 from types import FrameType
 from typing import NamedTuple, NoReturn, TextIO
 
 from setproctitle import setproctitle
 
-from .. import log
-from ..errors import InvalidPayload
+from .. import errors, log
+from ..command import find
+from ..conf import config
+from ..errors import DontPerform, InvalidPayload
 from ..job import Job
+from ..limits import failed_attempts, retry_delay, wait_before
 from ..perform import Alarm, Surroundings, drop_connections, perform
+from ..signals import after_fork, after_retry, on_failure
 from .channel import Channel
 from .descendants import ENVIRONMENT, become_subreaper, end_children, mark
-from .report import Report
+from .report import Progress, Report
 
 _IGNORED = (
     signal.SIGTERM,
@@ -45,7 +51,8 @@ class Packet(NamedTuple):
     """A job on its way to a performer.
 
     ``id`` is the job's, or the one given to it when its payload has none. ``timeout`` is in seconds, None without a
-    limit. ``redelivered``: the job may have been begun before.
+    limit. ``redelivered``: the job may have been begun before. ``failure``: it is not to be performed, but has become
+    this failure, an exception's class name and message, and those who want to know are to be told.
     """
 
     token: str
@@ -54,14 +61,17 @@ class Packet(NamedTuple):
     payload: bytes
     timeout: float | None = None
     redelivered: bool = False
+    failure: tuple[str, str] | None = None
 
     def dump(self) -> bytes:
-        header = f"{self.token}\n{self.id}\n{self.queue}\n{self.timeout or ''}\n{'1' if self.redelivered else ''}\n"
+        failure = "" if self.failure is None else json.dumps(self.failure)
+        redelivered = "1" if self.redelivered else ""
+        header = f"{self.token}\n{self.id}\n{self.queue}\n{self.timeout or ''}\n{redelivered}\n{failure}\n"
         return header.encode() + self.payload
 
     @classmethod
     def load(cls, packet: bytes) -> Packet:
-        token, job_id, queue, timeout, redelivered, payload = packet.split(b"\n", 5)
+        token, job_id, queue, timeout, redelivered, failure, payload = packet.split(b"\n", 6)
         return cls(
             token.decode(),
             job_id.decode(),
@@ -69,15 +79,41 @@ class Packet(NamedTuple):
             payload,
             float(timeout) if timeout else None,
             bool(redelivered),
+            tuple(json.loads(failure)) if failure else None,
         )
+
+
+@dataclass(slots=True)
+class _Ended:
+    """How the performance of a job ended: `Report` has the same in words that can be sent."""
+
+    failure: BaseException | None = None
+    duration: float = 0.0
+    result: bytes = b""
+    outcome: str = ""
+    retry: float | None = None
+
+
+def _delay(job: Job, error: BaseException) -> float | None:
+    """Seconds until the next attempt of the job; None when this was the last."""
+    try:
+        info = find(job.command)
+    except Exception:  # whatever its module raises; that is the failure already
+        info = None
+    try:
+        return retry_delay(job, error, info, config())
+    except Exception as second:  # a backoff of the project's own may raise anything
+        log.backoff_failed(job, second)
+        return wait_before(failed_attempts(job) + 2, None, error)
 
 
 class Performer:
     """One performer.
 
     ``title`` is what its process title begins with. It leaves, to be replaced, after ``max_jobs`` jobs, above
-    ``max_rss`` MB of memory, and after a job that ends when it is older than ``max_age`` seconds. With a ``gate`` it is
-    a spare one: it takes its first job when a byte has come through there, and leaves when that is closed.
+    ``max_rss`` MB of memory, and after a job that ends when it is older than ``max_age`` seconds. ``worker`` is the
+    name of its worker process. With a ``gate`` it is a spare one: it takes its first job when a byte has come through
+    there, and leaves when that is closed.
     """
 
     def __init__(
@@ -91,6 +127,7 @@ class Performer:
         max_rss: int | None,
         max_age: float | None,
         gate: socket.socket | None,
+        worker: str,
     ) -> None:
         self._inbox = inbox
         self._reports = reports
@@ -100,6 +137,7 @@ class Performer:
         self._max_rss = max_rss
         self._max_age = max_age
         self._gate = gate
+        self._worker = worker
         self._born = time.monotonic()
         self._performed = 0
         self._to_be_replaced = False
@@ -146,6 +184,8 @@ class Performer:
         self._surroundings = Surroundings()
         log.mail_failures_to_admins()
         setproctitle(f"{self._title}: Waiting")
+        if after_fork.receivers:
+            log.signal_receivers_failed(after_fork.send_robust(None, worker=self._worker))
 
     def _is_wanted(self) -> bool:
         """Wait until a spare performer is needed. False when it never will be."""
@@ -155,8 +195,12 @@ class Performer:
             return bool(self._gate.recv(1))
 
     def _work(self) -> None:
-        while (packet := self._receive()) is not None:
-            report = self._perform(Packet.load(packet))
+        while (received := self._receive()) is not None:
+            packet = Packet.load(received)
+            if packet.failure is not None:
+                self._tell_of_failure(packet, *packet.failure)
+                continue
+            report = self._perform(packet)
             self._reports.send(report.dump())
             if report.leaving:
                 break
@@ -179,30 +223,46 @@ class Performer:
     def _perform(self, packet: Packet) -> Report:
         self._performed += 1
         self._show(packet.queue)
-        duration = 0.0
-        failure: BaseException | None
         try:
             job = Job.from_payload(packet.payload, packet.queue, otherwise_id=packet.id)
         except InvalidPayload as error:
-            job, failure = Job("(unreadable payload)", queue=packet.queue, id=packet.id), error
+            job = Job("(unreadable payload)", queue=packet.queue, id=packet.id)
+            ended = _Ended(error)
+            self._announce(job, ended)
         else:
             log.job_started(job)
-            failure, duration = self._run(job, packet)
+            ended = self._run(job, packet)
         end = os.fstat(self._output).st_size
-        if failure is None:
+        token, duration = packet.token, ended.duration
+        if ended.failure is None:
             log.job_done(job, duration)
-            return Report(packet.token, leaving=self._leaves(), duration=duration, output_end=end)
-        log.job_failed(job, failure, duration)
-        return Report.of_failure(packet.token, failure, leaving=self._leaves(), duration=duration, output_end=end)
+            return Report(
+                token,
+                leaving=self._leaves(),
+                duration=duration,
+                output_end=end,
+                result=ended.result,
+                outcome=ended.outcome,
+            )
+        if ended.retry is None:
+            log.job_failed(job, ended.failure, duration)
+        else:
+            log.attempt_failed(job, ended.failure, failed_attempts(job) + 1, ended.retry, duration)
+        return Report.of_failure(
+            token, ended.failure, leaving=self._leaves(), duration=duration, output_end=end, retry=ended.retry
+        )
 
-    def _run(self, job: Job, packet: Packet) -> tuple[BaseException | None, float]:
-        """Perform the job, its output captured; returns what it raised and how long it took."""
+    def _run(self, job: Job, packet: Packet) -> _Ended:
+        """Perform the job, its output captured."""
         alarm = Alarm(packet.timeout) if packet.timeout else None
         self._capture_output()
         begun = time.monotonic()
-        failure = self._attempt(job, packet.redelivered, alarm)
-        duration = time.monotonic() - begun
-        ended = end_children()
+        ended = self._attempt(job, packet, alarm)
+        ended.duration = time.monotonic() - begun
+        if ended.failure is not None:
+            ended.retry = _delay(job, ended.failure)
+            self._announce(job, ended)
+        left = end_children()
         if alarm is not None and alarm.rang:
             drop_connections()  # before anybody takes the job for ended
             self._to_be_replaced = True
@@ -212,23 +272,56 @@ class Performer:
         except OSError as error:  # such as a descriptor that the command has closed
             log.performer_is_spoilt(error)
             self._to_be_replaced = True
-        if ended:
-            log.descendants_ended(job, ended)
+        if left:
+            log.descendants_ended(job, left)
             self._to_be_replaced = True  # objects that stand for them are left, such as multiprocessing's own
-        return failure, duration
+        return ended
 
-    def _attempt(self, job: Job, redelivered: bool, alarm: Alarm | None) -> BaseException | None:
+    def _attempt(self, job: Job, packet: Packet, alarm: Alarm | None) -> _Ended:
         """Perform the job; when this returns, no code of the command's is called any more."""
-        failure: BaseException | None = None
+        ended = _Ended()
+
+        def tell(progress: bytes) -> None:
+            self._reports.send(Progress(packet.token, progress).dump())
+
         try:
             try:
-                perform(job, redelivered=redelivered, alarm=alarm)
+                ended.result = perform(job, redelivered=packet.redelivered, alarm=alarm, tell=tell)
+            except DontPerform:
+                ended.outcome = "not performed"
             except BaseException as error:  # a command may raise anything, and that is the job's failure, not ours
-                failure = error
+                ended.failure = error
             self._surroundings.restore_signals()
         except BaseException:  # its handler of a signal was called once more, when it had ended
             self._surroundings.restore_signals()
-        return failure
+        return ended
+
+    def _announce(self, job: Job, ended: _Ended) -> None:
+        """Tell receivers what has become of the job."""
+        failed, attempt = ended.failure, failed_attempts(job) + 1
+        if ended.retry is None and on_failure.receivers:
+            results = on_failure.send_robust(Job, job=job, error=failed, attempt=attempt)
+            log.receivers_failed(results, job)
+        elif ended.retry is not None and after_retry.receivers:
+            results = after_retry.send_robust(Job, job=job, error=failed, attempt=attempt, delay=ended.retry)
+            log.receivers_failed(results, job)
+
+    def _tell_of_failure(self, packet: Packet, exception: str, message: str) -> None:
+        """The job has become a failure without a performer to say so: its own died, or somebody ended it."""
+        try:
+            job = Job.from_payload(packet.payload, packet.queue, otherwise_id=packet.id)
+        except InvalidPayload:
+            job = Job("(unreadable payload)", queue=packet.queue, id=packet.id)
+        kind = getattr(errors, exception, errors.JobFailed)
+        error = kind(message)
+        log.job_lost(job, error)
+        if on_failure.receivers:
+            self._capture_output()
+            try:
+                results = on_failure.send_robust(Job, job=job, error=error, attempt=failed_attempts(job) + 1)
+                log.receivers_failed(results, job)
+            finally:
+                self._release_output()
 
     def _leaves(self) -> bool:
         if self._to_be_replaced or self._performed >= self._max_jobs:

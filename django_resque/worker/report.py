@@ -17,12 +17,33 @@ _MAX_LINES = 240
 _MAX_LINE = 1_000
 
 
+class Progress(NamedTuple):
+    """How far the job of this ``token`` has come: JSON, a list of done, total and message."""
+
+    token: str
+    progress: bytes
+
+    def dump(self) -> bytes:
+        return b"~%b\n%b" % (self.token.encode(), self.progress)
+
+    @classmethod
+    def load(cls, packet: bytes) -> Progress:
+        """Raises `ValueError` for what `dump` has not made."""
+        token, found = packet[1:].decode().split("\n", 1)
+        progress = json.loads(found)
+        if not isinstance(progress, list) or len(progress) != 3:
+            raise ValueError("this is no progress")
+        return cls(token, found.encode())
+
+
 class Report(NamedTuple):
     """The end of one job, by its ``token``.
 
     ``exception`` is the class name, empty when the job is done; ``error`` its message and ``backtrace`` its traceback,
-    a line each. ``exit_status`` is what a command gave to ``sys.exit()``. ``leaving``: the performer takes no more.
-    ``duration`` is how many seconds the command took, ``output_end`` where what it wrote ends in the output file.
+    a line each. ``exit_status`` is what a command gave to ``sys.exit()``. ``retry``: it is to be tried again after so
+    many seconds. ``result`` is JSON, empty for none; ``outcome`` a word for a special end. ``leaving``: the performer
+    takes no more. ``duration`` is how many seconds the command took, ``output_end`` where what it wrote ends in the
+    output file.
     """
 
     token: str
@@ -33,10 +54,20 @@ class Report(NamedTuple):
     leaving: bool = False
     duration: float = 0.0
     output_end: int = 0
+    retry: float | None = None
+    result: bytes = b""
+    outcome: str = ""
 
     @classmethod
     def of_failure(
-        cls, token: str, error: BaseException, *, leaving: bool, duration: float = 0.0, output_end: int = 0
+        cls,
+        token: str,
+        error: BaseException,
+        *,
+        leaving: bool,
+        duration: float = 0.0,
+        output_end: int = 0,
+        retry: float | None = None,
     ) -> Report:
         """What ``error`` was, short enough to be sent and kept."""
         return cls(
@@ -48,26 +79,36 @@ class Report(NamedTuple):
             leaving=leaving,
             duration=duration,
             output_end=output_end,
+            retry=retry,
         )
 
     def dump(self) -> bytes:
-        """Four lines; a failure follows as JSON."""
-        packet = f"{self.token}\n{self.duration:.6f}\n{self.leaving:d}\n{self.output_end}\n".encode()
+        """Six lines; then the result, or, after an empty one, a failure as JSON."""
+        retry = "" if self.retry is None else f"{self.retry:.6f}"
+        header = f"{self.token}\n{self.duration:.6f}\n{self.leaving:d}\n{self.output_end}\n{retry}\n{self.outcome}\n"
         if not self.exception:
-            return packet
-        return packet + json.dumps([self.exception, self.error, self.backtrace, self.exit_status]).encode()
+            return header.encode() + self.result
+        return (
+            f"{header}\n".encode() + json.dumps([self.exception, self.error, self.backtrace, self.exit_status]).encode()
+        )
 
     @classmethod
     def load(cls, packet: bytes) -> Report:
         """Raises `ValueError` for what `dump` has not made."""
-        token, seconds, leaving, end, failure = packet.decode().split("\n", 4)
+        token, seconds, leaving, end, retry, outcome, rest = packet.decode().split("\n", 6)
         duration, output_end = float(seconds), int(end)
         if not 0 <= output_end < 1 << 62 or not 0 <= duration < math.inf or leaving not in ("0", "1"):
             raise ValueError("this is no report")
-        if not failure:
-            return cls(token, leaving=leaving == "1", duration=duration, output_end=output_end)
-        exception, error, backtrace, exit_status = _read_failure(failure)
-        return cls(token, exception, error, backtrace, exit_status, leaving == "1", duration, output_end)
+        delay = float(retry) if retry else None
+        if (delay is not None and not 0 <= delay < math.inf) or len(outcome) > _MAX_LINE:
+            raise ValueError("this is no report")
+        if not rest.startswith("\n"):
+            if rest:
+                json.loads(rest)
+            result = rest.encode()
+            return cls(token, "", "", (), "", leaving == "1", duration, output_end, delay, result, outcome)
+        exception, error, backtrace, exit_status = _read_failure(rest)
+        return cls(token, exception, error, backtrace, exit_status, leaving == "1", duration, output_end, delay)
 
 
 def _read_failure(text: str) -> list[Any]:

@@ -8,6 +8,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from ..job import Job
@@ -17,7 +18,7 @@ from .channel import Channel
 from .options import Options
 from .output import Output, Stderr
 from .performer import Packet, Performer
-from .report import Report
+from .report import Progress, Report
 
 _STABLE = 1.0
 """Seconds after which a performer that dies was not broken from the start."""
@@ -29,7 +30,8 @@ class Held:
 
     ``given_at`` is when it was given, ``since`` when it was its performer's to begin, monotonic. ``shown``: the boards
     know that it runs. ``lost``: another worker process has it now, so nothing is told of it any more.
-    ``order`` sorts jobs as they were taken.
+    ``told_at`` is when what it has written, up to ``written``, was last told, ``progress`` how far it has come (JSON,
+    empty when it does not say). ``order`` sorts jobs as they were taken.
     """
 
     reserved: Reserved
@@ -39,6 +41,9 @@ class Held:
     since: float = 0.0
     shown: bool = False
     lost: bool = False
+    told_at: float = 0.0
+    written: int = 0
+    progress: bytes = b""
     order: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -124,9 +129,9 @@ class Slot:
             and child.given >= self._options.max_jobs
         )
 
-    def start(self, *, title: str, forget: Callable[[], None]) -> Child:
-        """Fork a performer, a spare one when there is one already. ``forget`` closes, in the child, what is the
-        dispatcher's alone."""
+    def start(self, *, title: str, worker: str, forget: Callable[[], None]) -> Child:
+        """Fork a performer, a spare one when there is one already, of the worker process called ``worker``. ``forget``
+        closes, in the child, what is the dispatcher's alone."""
         reports = Channel()
         ours, theirs = socket.socketpair() if self.child is not None else (None, None)
         parent = os.getpid()
@@ -151,6 +156,7 @@ class Slot:
                         max_rss=self._options.max_rss,
                         max_age=self._options.max_age,
                         gate=theirs,
+                        worker=worker,
                     ).run(parent)
                 finally:
                     os._exit(1)  # whatever went wrong, the child must not go on as a second dispatcher
@@ -233,15 +239,29 @@ class Slot:
         performer = self.child if self.child.given < self._options.max_jobs or self.spare is None else self.spare
         performer.given += 1
 
+    def announce(self, held: Held, exception: str, error: str) -> None:
+        """Have the next performer tell that a job has become this failure, before its next job."""
+        reserved = held.reserved
+        packet = Packet(reserved.token, held.job.id, reserved.queue, reserved.payload, failure=(exception, error))
+        with suppress(OSError):  # the inbox has no room: who wants to know learns it from the boards
+            self.inbox.send(packet.dump(), wait=False)
+
     def take_back(self) -> list[Held]:
         """The jobs that nobody has begun, out of the inbox again, in order."""
-        tokens = set()
+        tokens, others = set(), []
         try:
             # The performer may take one between two of these, so which they are stands in the packets alone.
-            while (packet := self.inbox.receive(wait=False)) is not None:
-                tokens.add(Packet.load(packet).token)
+            while (received := self.inbox.receive(wait=False)) is not None:
+                packet = Packet.load(received)
+                if packet.failure is None:
+                    tokens.add(packet.token)
+                else:
+                    others.append(received)
         except OSError:  # there are no more; or no descriptor is left to read one with
             pass
+        with suppress(OSError):
+            for other in others:
+                self.inbox.send(other, wait=False)
         taken = [held for held in self.held if held.reserved.token in tokens]
         if taken:
             self.held = deque(held for held in self.held if held.reserved.token not in tokens)
@@ -253,8 +273,8 @@ class Slot:
                 count -= back
         return taken
 
-    def report(self, child: Child) -> Report | None:
-        """The next report of a performer, if there is one now.
+    def report(self, child: Child) -> Report | Progress | None:
+        """The next report of a performer, or how far its job has come, if there is one now.
 
         Raises `EOFError` when none can come any more, or something came that is none: a command has found the socket.
         """
@@ -262,7 +282,7 @@ class Slot:
             packet = child.reports.receive(wait=False)
             if packet is None:
                 raise EOFError
-            return Report.load(packet)
+            return Progress.load(packet) if packet.startswith(b"~") else Report.load(packet)
         except BlockingIOError:
             return None
         except (ValueError, TypeError, OSError) as error:

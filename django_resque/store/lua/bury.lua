@@ -1,13 +1,13 @@
 -- Give back, or fail, what a dead worker process held; take it off the boards when nothing is left.
 -- KEYS: 1 a key that never exists, 2 the process, 3 its reservations, 4 the processes, 5 failed, 6 queues, 7 heartbeats,
---       8 crashes, 9 stat:processed, 10 stat:failed, 11 the set of workers, 12 the bell's channel
+--       8 crashes, 9 stat:processed, 10 stat:failed, 11 the set of workers, 12 the bell's channel, 13 parking, 14 recent
 -- ARGV: 1 the prefix of all keys, 2 the member of the processes that it is, 3 seconds that crashes are remembered,
---       4 seconds the status of a failure is kept, 5 how many workers, then their ids;
+--       4 seconds the status of a failure is kept, 5 jobs kept in recent, 6 how many workers, then their ids;
 --       then for each reservation, the last taken first: what to do (requeue, fail, or drop what has a
 --       failure record already), token, crashes to note
 --       (-1 = none), status id, status when failed, status when requeued, failure record
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, worker:<id>:started, stat:processed:<id>,
---       stat:failed:<id>
+--       stat:failed:<id>, django:permits:<key>, django:parked:<key>, and the channel django:ended:<id>
 -- Returns {reservations left, {token, …} of those that were still there, {trouble, …}}.
 local prefix = ARGV[1]
 if redis.call('HEXISTS', KEYS[2], 'number') == 1 or not redis.call('ZSCORE', KEYS[4], ARGV[2]) then
@@ -18,6 +18,7 @@ redis.call('LLEN', KEYS[5])
 redis.call('SCARD', KEYS[6])
 redis.call('HLEN', KEYS[8])
 redis.call('SCARD', KEYS[11])
+redis.call('SCARD', KEYS[13])
 redis.call('DEL', KEYS[1]) -- the first write opens the way when the memory is full
 
 local trouble, done = {}, {}
@@ -30,14 +31,35 @@ local function try(...) -- for what people look at: it must not stand in the way
   return reply
 end
 
-local workers = tonumber(ARGV[5])
-for at = 6 + workers, #ARGV, 7 do
+local name = string.match(ARGV[2], '^%S+')
+local function free(token, key) -- its permit; the job that has waited for it longest goes back to its queue
+  if key == '' or try('HDEL', prefix .. 'django:permits:' .. key, name .. '.' .. token) ~= 1 then
+    return
+  end
+  local parked = prefix .. 'django:parked:' .. key
+  local first = try('LINDEX', parked, 0)
+  if first then
+    local line = string.find(first, '\n', 1, true) or 0
+    local queue = string.sub(first, 1, line - 1)
+    if try('LPUSH', prefix .. 'queue:' .. queue, string.sub(first, line + 1)) then
+      redis.call('LPOP', parked)
+      redis.call('SADD', KEYS[6], queue)
+      redis.pcall('PUBLISH', KEYS[12], queue)
+    end
+  else
+    redis.call('SREM', KEYS[13], key)
+  end
+end
+
+local workers = tonumber(ARGV[6])
+for at = 7 + workers, #ARGV, 7 do
   local act, token, crashes, status_id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local failed, requeued, record = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6]
   local reserved = redis.call('HGET', KEYS[3], token)
   if reserved then
     local line = string.find(reserved, '\n', 1, true) or 0
-    local queue, payload = string.match(string.sub(reserved, 1, line - 1), '^[^\t]*'), string.sub(reserved, line + 1)
+    local queue, key = string.match(string.sub(reserved, 1, line - 1), '^([^\t]*)\t?[^\t]*\t?(.*)$')
+    local payload = string.sub(reserved, line + 1)
     local sha = redis.sha1hex(payload)
     local length = act == 'requeue' and try('LPUSH', prefix .. 'queue:' .. queue, payload)
     if length then
@@ -59,17 +81,21 @@ for at = 6 + workers, #ARGV, 7 do
       if act ~= 'drop' then -- failed, or its queue has become something else
         redis.call('RPUSH', KEYS[5], record)
         try('SET', prefix .. 'job:' .. status_id .. ':status', failed, 'XX', 'EX', ARGV[4])
+        redis.pcall('PUBLISH', prefix .. 'django:ended:' .. status_id, failed)
+        try('LPUSH', KEYS[14], failed)
+        try('LTRIM', KEYS[14], 0, ARGV[5] - 1)
       end
       redis.call('HDEL', KEYS[8], sha)
     end
     redis.call('HDEL', KEYS[3], token)
+    free(token, key)
     done[#done + 1] = token
   end
 end
 
 local left = redis.call('HLEN', KEYS[3])
 if left == 0 then
-  for i = 6, 5 + workers do
+  for i = 7, 6 + workers do
     local worker = prefix .. 'worker:' .. ARGV[i]
     redis.call('SREM', KEYS[11], ARGV[i])
     try('HDEL', KEYS[7], ARGV[i])

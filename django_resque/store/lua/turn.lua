@@ -1,26 +1,37 @@
 -- One turn of a worker process: take note of what became of its jobs, hand out more.
 -- KEYS: 1 a key that never exists, 2 the process, 3 its reservations, 4 the processes, 5 failed, 6 queues, 7 heartbeats,
---       8 crashes, 9 stat:processed, 10 stat:failed, 11 pause-all-workers, 12 the bell's channel
+--       8 crashes, 9 stat:processed, 10 stat:failed, 11 pause-all-workers, 12 the bell's channel, 13 retries,
+--       14 parking, 15 recent, 16 waited, 17 paused queues, 18 the delayed schedule, 19 the schedule's version,
+--       20 what this process is asked to do
 -- ARGV: 1 the prefix of all keys, 2 number of the turn, 3 the member of the processes that is this one,
---       4 seconds by which to renew its lease (0 = not now), 5 what to look at besides: p = processes, q = queues,
---       6 the crash that is final, 7 seconds that crashes are remembered, 8 records kept in failed,
---       9 seconds a status is kept, 10 the same for a failure, 11 seconds an output is kept,
---       12 how many queues; then for each, in order: name, jobs wanted;
---       then for each entry: kind (beat, running, start, done, failed, crashed, interrupted, given back), token,
---       worker, status id, status, status when requeued, record (failure record, current job or heartbeat), output
+--       4 seconds by which to renew its lease (0 = not now), 5 what to look at besides: p = processes and what is due,
+--       q = queues, 6 the crash that is final, 7 seconds that crashes are remembered, 8 records kept in failed,
+--       9 seconds a status is kept, 10 the same for a failure, 11 seconds an output is kept, 12 jobs kept in recent,
+--       13 the mode of the process ('' = as before), 14 how many queues; then for each, in order: name, jobs wanted;
+--       then for each entry: kind, token, worker, status id and four more, by kind:
+--         beat: -, -, heartbeat, -           running: status, -, current job, output
+--         start: status if it has expired, status if it is parked, guard, -
+--           (guard: 1 = it must not begin twice, key of uniqueness, id, key of concurrency, how many, when it expires;
+--           a line each)
+--         done: status, result (JSON), key of concurrency if any, output
+--         retry: seconds, status until then, the payload to try again, output
+--         failed, crashed, interrupted, given back: status if it fails, status if it goes back, failure record, output
+--         reply (the token is a message's): -, -, reply, the message
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>,
---       django:output:<id>
--- Returns {state, server time, {refused token, …}, queue, {payload, …}, {crashes, …}, {trouble, …}, dropped failures,
---         {member, lease, …}, run id, length of failed, {queue, …}, reservations}; the jobs' tokens are <number>.1, <number>.2, …;
---         crashes is empty when no payload has any, else -1 for those that have none;
---         state is 'ok', 'paused' or 'gone' (unknown process). An older turn than the last is an error.
-local prefix, number, queues = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[12])
+--       django:output:<id>, django:permits:<key>, django:parked:<key>, django:unique:<key>, django:reply:<id>,
+--       and the channel django:ended:<id>
+-- Returns {state, server time, {refused token, …}, {token of a start that was parked or has expired, …}, queue,
+--         {payload, …}, {crashes, …}, {trouble, …}, dropped failures, {member, lease, …}, run id, length of failed,
+--         {queue, …}, reservations, {first delayed second or '', first retry or '', version of the schedule, message, …}};
+--         the jobs' tokens are <number>.1, <number>.2, …; crashes is empty when no payload has any, else -1 for those
+--         that have none; state is 'ok', 'paused' or 'gone' (unknown process). An older turn than the last is an error.
+local prefix, number, queues = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[14])
 local time = redis.call('TIME')
 local now = string.format('%s.%06d', time[1], time[2])
 
 local last = redis.call('HGET', KEYS[2], 'number')
 if not last then
-  return {'gone', now, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0}
+  return {'gone', now, {}, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0, {}}
 end
 if number < tonumber(last) then
   return redis.error_reply('STALE turn ' .. ARGV[2] .. ' arrived after a later one')
@@ -36,24 +47,36 @@ local function try(...) -- for what people look at: it must not stand in the way
   return reply
 end
 
-local function answer(state, refused, queue, payloads, crashes, dropped)
+local function first_score(key)
+  local first = try('ZRANGE', key, 0, 0, 'WITHSCORES')
+  return first and first[2] or ''
+end
+
+local function answer(state, refused, kept, queue, payloads, crashes, dropped)
   local processes, run_id, failures, names, held = {}, '', 0, {}, redis.call('HLEN', KEYS[3])
+  local around = {}
   if string.find(ARGV[5], 'p', 1, true) then
     processes = redis.call('ZRANGE', KEYS[4], 0, 99, 'WITHSCORES')
     local info = redis.pcall('INFO', 'server') -- which not everybody may ask for
     run_id = type(info) == 'string' and string.match(info, 'run_id:(%w+)') or ''
     failures = redis.call('LLEN', KEYS[5])
+    around = {first_score(KEYS[18]), first_score(KEYS[13]), try('GET', KEYS[19]) or ''}
+    for _, message in ipairs(try('LRANGE', KEYS[20], 0, 9) or {}) do
+      around[#around + 1] = message
+    end
   end
   if string.find(ARGV[5], 'q', 1, true) then
     names = redis.call('SMEMBERS', KEYS[6])
   end
-  return {state, now, refused, queue, payloads, crashes, trouble, dropped, processes, run_id, failures, names, held}
+  return {
+    state, now, refused, kept, queue, payloads, crashes, trouble, dropped, processes, run_id, failures, names, held, around,
+  }
 end
 
-local function split(reserved) -- queue, whether it has begun, payload
+local function split(reserved) -- queue, the worker that has begun it, its key of concurrency, payload
   local at = string.find(reserved, '\n', 1, true) or 0
-  local queue, begun = string.match(string.sub(reserved, 1, at - 1), '^([^\t]*)(.*)$')
-  return queue, begun ~= '', string.sub(reserved, at + 1)
+  local queue, worker, key = string.match(string.sub(reserved, 1, at - 1), '^([^\t]*)\t?([^\t]*)\t?(.*)$')
+  return queue, worker, key, string.sub(reserved, at + 1)
 end
 
 local function words(text)
@@ -78,16 +101,16 @@ local function hand_out(payload, count)
 end
 
 if number == tonumber(last) then -- the answer to this turn was lost: give it again
-  local before = redis.call('HMGET', KEYS[2], 'state', 'refused', 'queue', 'reserved', 'dropped')
+  local before = redis.call('HMGET', KEYS[2], 'state', 'refused', 'queue', 'reserved', 'dropped', 'kept')
   for i = 1, tonumber(before[4]) do
     local reserved = redis.call('HGET', KEYS[3], ARGV[2] .. '.' .. i)
     if not reserved then
-      return {'gone', now, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0} -- somebody has removed it: begin anew
+      return {'gone', now, {}, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0, {}} -- somebody has removed it: begin anew
     end
-    local _, _, payload = split(reserved)
+    local _, _, _, payload = split(reserved)
     hand_out(payload, crashes_of(payload))
   end
-  return answer(before[1], words(before[2]), before[3], payloads, crashes, tonumber(before[5]))
+  return answer(before[1], words(before[2]), words(before[6] or ''), before[3], payloads, crashes, tonumber(before[5]))
 end
 
 -- From here on nothing may fail: the types first, then a write that opens the way when the memory is full.
@@ -96,13 +119,21 @@ redis.call('ZCARD', KEYS[4])
 redis.call('LLEN', KEYS[5])
 redis.call('SCARD', KEYS[6])
 redis.call('HLEN', KEYS[8])
+redis.call('ZCARD', KEYS[13])
+redis.call('SCARD', KEYS[14])
 redis.call('DEL', KEYS[1])
 
 if ARGV[4] ~= '0' then
   redis.call('ZADD', KEYS[4], time[1] + ARGV[4], ARGV[3])
 end
 
-local refused, cleared, processed, failed = {}, {}, {}, {}
+if ARGV[13] ~= '' then
+  redis.call('HSET', KEYS[2], 'mode', ARGV[13])
+end
+
+local name = string.match(ARGV[3], '^%S+')
+local refused, kept, cleared, processed, failed, recent = {}, {}, {}, {}, {}, {}
+local waited = redis.call('EXISTS', KEYS[16]) == 1
 
 local function set_status(id, status, seconds)
   if id ~= '' and seconds then
@@ -124,17 +155,51 @@ local function performed(worker)
   processed[worker] = (processed[worker] or 0) + 1
 end
 
-local function ended(token, worker, payload)
+local function tell_the_end(id, status, seconds, result)
+  recent[#recent + 1] = status
+  if result ~= '' then
+    status = string.sub(status, 1, -2) .. ',"result":' .. result .. '}'
+  end
+  set_status(id, status, seconds)
+  if waited and id ~= '' then
+    redis.pcall('PUBLISH', prefix .. 'django:ended:' .. id, status)
+  end
+end
+
+local function ring(queue)
+  redis.pcall('PUBLISH', KEYS[12], queue)
+end
+
+local function free(token, key) -- its permit; the job that has waited for it longest goes back to its queue
+  if key == '' or try('HDEL', prefix .. 'django:permits:' .. key, name .. '.' .. token) ~= 1 then
+    return
+  end
+  local parked = prefix .. 'django:parked:' .. key
+  local first = try('LINDEX', parked, 0)
+  if first then
+    local queue, _, _, payload = split(first)
+    if try('LPUSH', prefix .. 'queue:' .. queue, payload) then
+      redis.call('LPOP', parked)
+      redis.call('SADD', KEYS[6], queue)
+      ring(queue)
+    end
+  else
+    redis.call('SREM', KEYS[14], key)
+  end
+end
+
+local function ended(token, worker, payload, key)
   redis.call('HDEL', KEYS[3], token)
+  free(token, key)
   if any_crashes then
     redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
   end
   performed(worker)
 end
 
-local function fail(token, worker, payload, record)
+local function fail(token, worker, payload, key, record)
   redis.call('RPUSH', KEYS[5], record)
-  ended(token, worker, payload)
+  ended(token, worker, payload, key)
   failed[worker] = (failed[worker] or 0) + 1
 end
 
@@ -147,7 +212,7 @@ local function suspect(payload, count)
   any_crashes = true
 end
 
-local function requeue(token, queue, payload)
+local function requeue(token, queue, payload, key)
   local length = try('LPUSH', prefix .. 'queue:' .. queue, payload)
   if not length then
     return false -- its queue has become something else
@@ -155,39 +220,93 @@ local function requeue(token, queue, payload)
   redis.call('HDEL', KEYS[3], token)
   redis.call('SADD', KEYS[6], queue)
   if length == 1 then
-    try('PUBLISH', KEYS[12], queue)
+    ring(queue)
   end
+  free(token, key)
   return true
 end
 
-for at = 13 + 2 * queues, #ARGV, 8 do
+local function start(token, queue, payload, entry)
+  local worker, status_id, expired, parked, guard = entry[3], entry[4], entry[5], entry[6], entry[7]
+  local once, unique, id, key, most, expires = string.match(guard, '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$')
+  local unique_key, permits = prefix .. 'django:unique:' .. unique, prefix .. 'django:permits:' .. key
+  local function release()
+    if unique ~= '' and try('GET', unique_key) == id then
+      redis.call('DEL', unique_key)
+    end
+  end
+  if expires ~= '' and tonumber(now) >= tonumber(expires) then
+    release()
+    ended(token, '', payload, '')
+    tell_the_end(status_id, expired, ARGV[10], '')
+    kept[#kept + 1] = token
+    return
+  end
+  local running = key ~= '' and try('HLEN', permits) or 0
+  if key ~= '' and running >= tonumber(most) then
+    if try('RPUSH', prefix .. 'django:parked:' .. key, queue .. '\n' .. payload) then
+      redis.call('SADD', KEYS[14], key)
+      redis.call('HDEL', KEYS[3], token)
+      set_status(status_id, parked)
+      kept[#kept + 1] = token
+      return
+    end
+  end
+  release()
+  if key ~= '' and not try('HSET', permits, name .. '.' .. token, 1) then
+    key = ''
+  end
+  if once == '1' or key ~= '' then
+    redis.call('HSET', KEYS[3], token, queue .. '\t' .. (once == '1' and worker or '') .. '\t' .. key .. '\n' .. payload)
+  end
+end
+
+for at = 15 + 2 * queues, #ARGV, 8 do
   local kind, token, worker, status_id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local status, status_requeued, record, output = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
-  local usual = kind == 'done' and output == '' and not any_crashes -- nothing of what is reserved is needed
-  local reserved = token ~= '' and redis.call(usual and 'HDEL' or 'HGET', KEYS[3], token)
+  local status, second, record, output = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
+  -- nothing of what is reserved is needed
+  local usual = kind == 'done' and output == '' and record == '' and not any_crashes
+  local reserved = token ~= '' and kind ~= 'reply' and redis.call(usual and 'HDEL' or 'HGET', KEYS[3], token)
   if kind == 'beat' then
     try('HSET', KEYS[7], worker, record)
+  elseif kind == 'reply' then
+    local reply = prefix .. 'django:reply:' .. token
+    try('RPUSH', reply, record)
+    try('EXPIRE', reply, 60)
+    try('LREM', KEYS[20], 1, output)
   elseif usual and reserved == 1 then
     performed(worker)
-    set_status(status_id, status, ARGV[9])
+    tell_the_end(status_id, status, ARGV[9], second)
   elseif usual or not reserved then
     refused[#refused + 1] = token
   else
-    local queue, begun, payload = split(reserved)
+    local queue, begun_by, key, payload = split(reserved)
     if output ~= '' then
       try('SET', prefix .. 'django:output:' .. status_id, output, 'EX', ARGV[11])
     end
     if kind == 'running' then
-      cleared[worker] = false
-      try('SET', prefix .. 'worker:' .. worker, record)
+      if record ~= '' then
+        cleared[worker] = false
+        try('SET', prefix .. 'worker:' .. worker, record)
+      end
       set_status(status_id, status)
     elseif kind == 'start' then
-      if not begun then
-        redis.call('HSET', KEYS[3], token, queue .. '\t' .. worker .. '\n' .. payload)
+      if begun_by == '' and key == '' then
+        start(token, queue, payload, {kind, token, worker, status_id, status, second, record})
       end
     elseif kind == 'done' then
-      ended(token, worker, payload)
-      set_status(status_id, status, ARGV[9])
+      ended(token, worker, payload, key)
+      tell_the_end(status_id, status, ARGV[9], second)
+    elseif kind == 'retry' then
+      local due = string.format('%.6f', tonumber(now) + tonumber(status))
+      redis.call('ZADD', KEYS[13], due, name .. '.' .. token .. '\n' .. queue .. '\n' .. record)
+      redis.call('HDEL', KEYS[3], token)
+      free(token, key)
+      if any_crashes then
+        redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
+      end
+      idle(worker)
+      set_status(status_id, second)
     else -- failed, or crashed, interrupted, given back
       local count = crashes_of(payload)
       if kind == 'crashed' then
@@ -196,20 +315,25 @@ for at = 13 + 2 * queues, #ARGV, 8 do
         count = count or 0
       end
       local final = kind == 'failed' or (kind == 'crashed' and count >= tonumber(ARGV[6]))
-      if not final and requeue(token, queue, payload) then
+      if not final and requeue(token, queue, payload, key) then
         if kind ~= 'given back' then -- that was not what the worker performed
           idle(worker)
         end
         if count then
           suspect(payload, count)
         end
-        set_status(status_id, status_requeued)
+        set_status(status_id, second)
       else
-        fail(token, worker, payload, record)
-        set_status(status_id, status, ARGV[10])
+        fail(token, worker, payload, key, record)
+        tell_the_end(status_id, status, ARGV[10], '')
       end
     end
   end
+end
+
+if #recent > 0 then
+  try('LPUSH', KEYS[15], unpack(recent))
+  try('LTRIM', KEYS[15], 0, ARGV[12] - 1)
 end
 
 for worker, count in pairs(processed) do
@@ -234,7 +358,11 @@ if next(failed) then
   end
 end
 
+local some_paused = redis.call('EXISTS', KEYS[17]) == 1
 local function take(queue, wanted) -- a batch comes from one queue; a suspect comes alone
+  if some_paused and try('SISMEMBER', KEYS[17], queue) == 1 then
+    return false
+  end
   local key, size, new = prefix .. 'queue:' .. queue, 0, {}
   while #payloads < wanted and size < 1000000 do
     local count
@@ -268,7 +396,7 @@ local pause = redis.pcall('GET', KEYS[11])
 if type(pause) == 'string' and string.lower(string.match(pause, '^%s*(.-)%s*$')) == 'true' then
   state = 'paused'
 else
-  for i = 13, 12 + 2 * queues, 2 do
+  for i = 15, 14 + 2 * queues, 2 do
     if take(ARGV[i], tonumber(ARGV[i + 1])) then
       taken = ARGV[i]
       break
@@ -277,5 +405,5 @@ else
 end
 
 redis.call('HSET', KEYS[2], 'number', number, 'state', state, 'refused', table.concat(refused, ' '), 'queue', taken,
-  'reserved', #payloads, 'dropped', dropped)
-return answer(state, refused, taken, payloads, crashes, dropped)
+  'reserved', #payloads, 'dropped', dropped, 'kept', table.concat(kept, ' '))
+return answer(state, refused, kept, taken, payloads, crashes, dropped)

@@ -1,0 +1,49 @@
+"""Jobs that wait because as many as may under their key of concurrency run already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import cast
+
+from redis import Redis
+
+from .delayed import CANCELLED_TTL
+from .keys import Keys
+from .reading import reading
+from .removal import Found, read_payload, removal
+from .request import Request
+from .windows import OVERLAP, Window, windows
+
+
+class Parked:
+    """The parked jobs. An element is a queue, a line feed and a payload."""
+
+    def __init__(self, client: Redis, keys: Keys, status_ttl: int) -> None:
+        self._client = client
+        self._keys = keys
+        self._ended_ttl = max(status_ttl, CANCELLED_TTL)
+
+    @reading()
+    def names(self) -> list[str]:
+        """The keys of concurrency under which jobs are parked, or were a moment ago, sorted."""
+        found = cast("set[bytes]", self._client.smembers(self._keys.parking))
+        return sorted(str(name, "utf-8", "replace") for name in found)
+
+    @reading()
+    def size(self, name: str) -> int:
+        """How many jobs are parked under this key of concurrency."""
+        return self._client.llen(self._keys.parked(name))
+
+    def windows(self, name: str) -> Iterator[Window]:
+        """What is parked under this key of concurrency, as `Queues.windows` reads a queue."""
+        return windows(self._client, self._keys.parked(name), overlap=OVERLAP)
+
+    @staticmethod
+    def read(raw: bytes) -> Found:
+        """An element, and the job in it."""
+        queue, _, payload = raw.partition(b"\n")
+        return Found(raw, read_payload(payload, str(queue, "utf-8", "replace")).job)
+
+    def dequeue(self, name: str, found: Sequence[Found]) -> Request[list[bool]]:
+        """Take parked jobs out, as `Queues.dequeue` does it."""
+        return removal(self._keys, self._keys.parked(name), found, self._ended_ttl)

@@ -134,7 +134,9 @@ class Using:
         return replace(self._make_defaults(command, config(), info), check=False).outgoing(args, options)
 
     def _push(self, items: Sequence[Outgoing]) -> None:
-        enqueue_log.note([item.job for item in items], due=items[0].due)
+        first = items[0]
+        due = first.due if first.delay is None else time.time() + first.delay
+        enqueue_log.note([item.job for item in items], due)
         if self.on_commit is False:
             push(items)
         else:
@@ -166,7 +168,7 @@ class Using:
             queue=chosen("queue") or settings.queue,
             track=settings.track if track is None else track,
             check=info is not None,
-            extra=self._limits(concurrency),
+            extra=self._limits(concurrency, track=settings.track if track is None else track),
             unique_for=chosen("unique_for"),
             unique_key=self.unique_key,
             expires=chosen("expires"),
@@ -174,11 +176,13 @@ class Using:
             delay=cast("float | None", self.delay),
         )
 
-    def _limits(self, concurrency: tuple[str, int] | None) -> dict[str, Any]:
-        """What a payload says of them."""
+    def _limits(self, concurrency: tuple[str, int] | None, *, track: bool) -> dict[str, Any]:
+        """What a payload says of the choices."""
         names = ("timeout", "max_attempts", "backoff", "on_crash")
         said = {name: getattr(self, name) for name in names if getattr(self, name) is not None}
-        return said if concurrency is None else {**said, "concurrency": list(concurrency)}
+        if concurrency is not None:
+            said["concurrency"] = list(concurrency)
+        return said if track else {**said, "track": False}
 
 
 def _expiry(value: object) -> float | datetime:

@@ -52,6 +52,9 @@ class Config:
     schedule: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Recurring jobs: a name of your own → ``command``, ``cron`` or ``every``, and what else belongs to an entry of the
     schedule."""
+    workers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The workers that ``manage.py resque load`` starts: a list, or a name of your own → ``queues``, ``count`` (of
+    processes), ``performers``, ``interval``, ``log``, and ``options``, a list of further ones of ``resque_worker``."""
     check: bool = True
     """Whether `enqueue` checks that the command exists, may be a job and takes its arguments. False for a program
     that enqueues commands which only its workers have."""
@@ -232,6 +235,64 @@ def _schedule(value: Any) -> dict[str, Mapping[str, Any]]:
     return dict(value)
 
 
+def _workers(value: Any) -> dict[str, Mapping[str, Any]]:
+    """The options are read where they are known: by ``resque load``."""
+    if not isinstance(value, (Mapping, list, tuple)):
+        raise TypeError("must be a list of workers, or a dict of name → worker")
+    named = (
+        value.items() if isinstance(value, Mapping) else ((str(number), item) for number, item in enumerate(value, 1))
+    )
+    return {name: _worker(name, item) for name, item in named}
+
+
+def _worker(name: object, value: Any) -> dict[str, Any]:
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"the name of a worker must be a text, not {name!r}")
+    if not isinstance(value, Mapping):
+        raise TypeError(f"the worker {name!r} must be a dict")
+    found = {}
+    for key, setting in value.items():
+        if key not in _WORKER_READERS:
+            raise ValueError(
+                f"the worker {name!r} has the unknown key {key!r}"
+                f"{did_you_mean(str(key), _WORKER_READERS) or _all_of(_WORKER_READERS)}"
+            )
+        try:
+            found[key] = _WORKER_READERS[key](setting)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{key!r} of the worker {name!r} {error}") from error
+    return found
+
+
+def _queues(value: Any) -> str:
+    """As ``-q`` takes them, where ``*`` and ``!`` mean something."""
+    names = [value] if isinstance(value, str) else value
+    if not isinstance(names, (list, tuple)) or not names or not all(isinstance(name, str) and name for name in names):
+        raise TypeError("must be a list of queues, or a text with commas between them")
+    return ",".join(names)
+
+
+def _texts(value: Any) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(text, str) for text in value):
+        raise TypeError("must be a list of texts")
+    return list(value)
+
+
+def _path(value: Any) -> str:
+    if not isinstance(value, (str, Path)) or not str(value):
+        raise TypeError("must be the path of a file")
+    return str(value)
+
+
+_WORKER_READERS: dict[str, Callable[[Any], Any]] = {
+    "queues": _queues,
+    "count": _number(1, int),
+    "performers": _number(1, int),
+    "interval": _number(0.01, float),
+    "log": _path,
+    "options": _texts,
+}
+
 _DEFAULT_READERS: dict[str, Callable[[Any], Any]] = {
     "queue": check_queue,
     "track": _flag,
@@ -252,6 +313,7 @@ _READERS: dict[str, Callable[[Any], Any]] = {
     "QUEUE": check_queue,
     "COMMANDS": _commands,
     "SCHEDULE": _schedule,
+    "WORKERS": _workers,
     "CHECK": _flag,
     "TRACK": _flag,
     "STATUS_TTL": _number(1, int),

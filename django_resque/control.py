@@ -135,7 +135,7 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     """The worker has answered that it does not do it."""
     NO_ANSWER = "no answer"
-    """Nobody has answered in time; the message will not be obeyed any more."""
+    """Nobody has answered in time. A message that was not obeyed by now never will be."""
     GONE = "gone"
     """It was not registered any more, or has left before it answered."""
     LEASE_ENDED = "lease has ended"

@@ -53,8 +53,10 @@ class Wanted:
         """Whether it is worth while to read this payload; that costs a hundred times as much."""
         if b"\\" in payload:  # its texts may be written in more than one way
             return True
-        command = self.command is None or self.command.encode() in payload
-        return command and (self.ids is None or any(job_id.encode() in payload for job_id in self.ids))
+        command = self.command is None or self.command.encode("utf-8", "surrogatepass") in payload
+        return command and (
+            self.ids is None or any(job_id.encode("utf-8", "surrogatepass") in payload for job_id in self.ids)
+        )
 
 
 def dequeue(

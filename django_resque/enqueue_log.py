@@ -33,9 +33,10 @@ _SKIPPED = frozenset({"django_resque", "django", "asgiref", "asyncio", "concurre
 class Enqueued:
     """One job that was enqueued.
 
-    ``due`` is the unix second before which it is not performed, None when it is not delayed. ``file``, ``line`` and
-    ``function`` are the innermost code that is neither Django's nor ours; empty and 0 when there was none, as in a
-    thread that ``sync_to_async`` runs ``enqueue`` in.
+    ``due`` is the unix time before which it is not performed, None when it is not delayed; after a delay in seconds it
+    is by this machine's clock, where Redis goes by its own. ``file``, ``line`` and ``function`` are the innermost code
+    that is neither Django's nor ours; empty and 0 when there was none, as in a thread that ``sync_to_async`` runs
+    ``enqueue`` in.
     """
 
     job: Job
@@ -76,7 +77,7 @@ _async_requests: weakref.WeakKeyDictionary[ThreadSensitiveContext, Log] = weakre
 def note(jobs: Sequence[Job], due: float | None = None) -> None:
     """Take note of ``jobs`` that were enqueued in one call, for the logs that there are; there may be none.
 
-    ``due`` is the unix second of delayed ones.
+    ``due`` is the unix time of delayed ones.
     """
     collecting, of_request = _collecting.get(), _of_request()
     if not collecting and of_request is None:

@@ -84,7 +84,7 @@ def start(
                     process.returncode = 0  # from now on it is on its own, and nobody is to be warned of that
     for started, _ in begun:
         if not started.registered and log is not None:
-            started.log_end = _tail(log, at)
+            started.log_end = last_lines(log, at)
     return [started for started, _ in begun]
 
 
@@ -123,8 +123,8 @@ def _open_log(log: Path | None) -> IO[bytes]:
         raise NotStarted(f"The log {log} cannot be written: {error.strerror}") from error
 
 
-def _tail(log: Path, since: int) -> list[str]:
-    """The last lines that were added to ``log`` since it was so long."""
+def last_lines(log: Path, since: int = 0) -> list[str]:
+    """The last lines that were added to ``log`` since it was ``since`` bytes long; none when it cannot be read."""
     try:
         with open(log, "rb") as file:
             size = file.seek(0, os.SEEK_END)

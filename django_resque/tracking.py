@@ -46,11 +46,18 @@ class TrackedJob(Job):
     def refresh(self) -> Self:
         """Look up what is known of the job now. Gives the job itself. Raises a `StoreError`."""
         if outbox.in_use:
-            found = Status.WAITING if any(job.id == self.id for job in outbox) else Status.UNKNOWN
-            self._note(Seen(self.status_id, found))
+            due = self._seen.due if hasattr(self, "_seen") else None
+            found = Status.UNKNOWN
+            if any(job.id == self.id for job in outbox):
+                found = Status.WAITING if due is None else Status.SCHEDULED
+            self._note(Seen(self.status_id, found, due=due))
         else:
             self._note(store().statuses.seen(self.status_id))
         return self
+
+    def collected(self, due: float | None) -> None:
+        """It is in the outbox of the tests, ``due`` at this unix time or at once."""
+        self._note(Seen(self.status_id, Status.WAITING if due is None else Status.SCHEDULED, due=due))
 
     def _note(self, seen: Seen | None) -> Seen:
         known = Seen(self.status_id, Status.UNKNOWN) if seen is None else seen
@@ -85,6 +92,11 @@ class TrackedJob(Job):
     def outcome(self) -> str:
         """Why the job ended without having been performed, ``expired`` or ``cancelled``; else empty."""
         return self.seen.outcome
+
+    @property
+    def due(self) -> float | None:
+        """When a job with the status SCHEDULED is going to its queue (unix time); None when that is not known."""
+        return self.seen.due
 
     @property
     def attempts(self) -> int:

@@ -12,6 +12,7 @@ there. And somebody else's callback that raises, and is not a ``robust`` one, ke
 from __future__ import annotations
 
 import sys
+import time
 import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -25,6 +26,7 @@ from .job import Job
 from .signals import after_enqueue, after_schedule, enqueue_failed
 from .store import Outgoing, store
 from .store.outbox import opened_by_a_test_case, outbox
+from .tracking import TrackedJob
 
 
 def push(items: Sequence[Outgoing]) -> None:
@@ -32,6 +34,9 @@ def push(items: Sequence[Outgoing]) -> None:
     others: Mapping[int, str] = {}
     if outbox.in_use:
         outbox.collect(item.job for item in items)
+        for item in items:
+            if item.delayed and isinstance(item.job, TrackedJob):
+                item.job.collected(time.time() + item.delay if item.delay is not None else item.due)
     else:
         others = store().producers.push(items)
         for place, job_id in others.items():

@@ -321,6 +321,17 @@ def test_a_failure_whose_payload_has_no_id_is_shown_without_one(admin_client: Cl
     assert "<details>" not in content
 
 
+def test_delayed_jobs_that_no_scheduler_would_enqueue_are_told(admin_client: Client, clean_redis: redis.Redis):
+    clean_redis.zadd("resque:delayed_queue_schedule", {"4102444800": 4102444800})
+    assert "no scheduler is alive" in page(admin_client)
+    clean_redis.set("resque:resque:resque_scheduler_master_lock", "box1:26144:math")
+    assert "no scheduler is alive" not in page(admin_client)
+    clean_redis.zadd("resque:django:retries", {"abc123.1.1\ndefault\n{}": 4102444800})
+    assert "no scheduler is alive" in page(admin_client)
+    clean_redis.set("resque:django:scheduler", "box1:1:abc", ex=15)
+    assert "no scheduler is alive" not in page(admin_client)
+
+
 def test_a_pause_of_all_workers_is_told(admin_client: Client, clean_redis: redis.Redis):
     clean_redis.set("resque:pause-all-workers", " True\n")
     assert "All workers are paused" in page(admin_client)

@@ -8,9 +8,12 @@ import pytest
 from django.core.cache import cache
 from django.core.checks import CheckMessage, run_checks
 from django.core.management import call_command
+from django.db import OperationalError
 
 from django_resque.errors import ConfigurationError
 from django_resque.store import store
+
+from .jobs.management.commands import echo
 
 REDIS = "django_redis.cache.RedisCache"
 LOCAL_MEMORY = "django.core.cache.backends.locmem.LocMemCache"
@@ -86,6 +89,54 @@ def test_a_command_that_no_app_has_is_an_error(dedicated, settings):
 def test_a_program_that_enqueues_what_others_perform_may_name_any_command(dedicated, settings):
     settings.RESQUE = {"CACHE": "jobs", "TESTING": "real", "COMMANDS": ["xyzzy"], "CHECK": False}
     assert messages() == []
+
+
+# -- the schedule ------------------------------------------------------------------------------------------------------
+
+
+def test_each_entry_of_the_schedule_is_read_and_bound_to_its_command(dedicated, settings):
+    schedule = {
+        "good": {"command": "echo", "args": ["a"], "options": {"b": 1}, "every": 60},
+        "hour": {"command": "echo", "cron": "0 25 * * *"},
+        "command": {"command": "eco", "every": 60},
+        "refused": {"command": "flush", "every": 60},
+        "arguments": {"command": "echo", "options": {"bb": 1}, "every": 60},
+    }
+    settings.RESQUE = {"CACHE": "jobs", "TESTING": "real", "SCHEDULE": schedule}
+    hour, command, refused, arguments = messages()
+    assert {message.id for message in messages()} == {"django_resque.E004"}
+    assert "The schedule entry 'hour': the hour '25'" in hour.msg
+    assert "The schedule entry 'command': There is no management command 'eco' (did you mean 'echo'?)" in command.msg
+    assert "'refused'" in refused.msg
+    assert "may not be a job" in refused.msg
+    assert "'arguments': echo: " in arguments.msg
+
+
+def test_a_schedule_of_commands_that_others_have_is_only_read(dedicated, settings):
+    schedule = {"others": {"command": "xyzzy", "every": 60}, "bad": {"command": "xyzzy", "every": 0}}
+    settings.RESQUE = {"CACHE": "jobs", "TESTING": "real", "SCHEDULE": schedule, "CHECK": False}
+    (message,) = messages()
+    assert "'bad'" in message.msg
+
+
+@pytest.mark.parametrize("schedule", [["echo"], {"a": "echo"}, {1: {"command": "echo"}}])
+def test_a_schedule_of_another_shape_is_an_error_of_the_setting(dedicated, settings, schedule: Any):
+    settings.RESQUE = {"CACHE": "jobs", "TESTING": "real", "SCHEDULE": schedule}
+    (message,) = messages()
+    assert message.id == "django_resque.E001"
+    assert "RESQUE['SCHEDULE']" in message.msg
+
+
+def test_an_entry_whose_command_cannot_be_looked_at_is_a_warning(dedicated, settings, monkeypatch):
+    def ask_the_database(*args: object) -> None:
+        raise OperationalError("no such table: mail_template")
+
+    monkeypatch.setattr(echo.Command, "add_arguments", ask_the_database)
+    schedule = {"mail": {"command": "echo", "every": 60}}
+    settings.RESQUE = {"CACHE": "jobs", "TESTING": "real", "SCHEDULE": schedule}
+    (message,) = messages()
+    assert message.id == "django_resque.W002"
+    assert "The schedule entry 'mail' cannot be checked: OperationalError: no such table" in message.msg
 
 
 # -- Redis -------------------------------------------------------------------------------------------------------------

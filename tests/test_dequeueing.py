@@ -71,7 +71,7 @@ def test_a_job_is_dequeued_by_its_id(clean_redis: redis.Redis, some: list[Job]):
 def test_several_jobs_are_dequeued_by_their_ids(clean_redis: redis.Redis, some: list[Job]):
     assert dequeue(ids=[some[0].id, some[3].id, "unknown"]).removed == 2
     assert dequeue(id=some[1].id, ids=iter([some[2].id])).removed == 2
-    assert dequeue(ids=[]).removed == 0
+    assert dequeue(ids=[]).removed == dequeue(id="\ud800").removed == 0
 
 
 def test_an_id_that_json_writes_in_another_way_is_found(clean_redis: redis.Redis):

@@ -17,6 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client
 from django.urls import path
 
+import django_resque
 from django_resque import enqueue_log
 from django_resque.enqueue_log import MOST, Log, collect, current, note
 from django_resque.job import Job
@@ -94,6 +95,15 @@ def test_an_entry_has_the_job_when_it_is_due_and_where_it_was_asked_for():
     assert "note([job], due=1_795_190_900)" in Path(__file__).read_text().splitlines()[entry.line - 1]
     assert entry.function == "test_an_entry_has_the_job_when_it_is_due_and_where_it_was_asked_for"
     assert entry.place == f"{__file__}:{entry.line}:{entry.function}"
+
+
+def test_whatever_enqueues_is_noted():
+    with collect() as log:
+        jobs = [django_resque.enqueue("act", "tell", "x"), django_resque.enqueue_in(60, "act", "tell", "y")]
+        jobs += django_resque.enqueue_many("act", [(("tell", "z"), {})])
+    assert [entry.job.id for entry in log] == [job.id for job in jobs]
+    assert [entry.due is None for entry in log] == [True, False, True]
+    assert {entry.function for entry in log} == {"test_whatever_enqueues_is_noted"}
 
 
 def test_the_place_is_outside_of_django_and_django_resque():

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from ..failure import Failure
-from ..store import Overview, Worker
+from ..store import Health, Overview, Worker
 from .text import MESSAGE, block, elapsed, line, moment, number
 
 SILENT = timedelta(minutes=2)
@@ -138,8 +138,9 @@ class FailureRow:
 class Board:
     """The overview's parts, in the order of the page."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: Overview, health: Health) -> None:
         self._overview = overview
+        self.abandoned = health.abandoned
         self.time = Time.of(overview.time, overview.time)
         self.paused = overview.paused
         self.trouble = [line(text, MESSAGE) for text in overview.trouble]

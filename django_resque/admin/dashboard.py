@@ -48,7 +48,7 @@ class DashboardAdmin(ModelAdmin):
         try:
             found = store()
             context["namespace"] = found.config.namespace
-            context["board"] = Board(found.overview())
+            context["board"] = Board(found.overview(), found.delayed.health())
         except ResqueError as error:
             context["unavailable"] = reason(error)
         request.current_app = self.admin_site.name

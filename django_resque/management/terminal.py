@@ -89,6 +89,10 @@ class Terminal:
         else:
             self._write_rich_table(console, headers, cells, numeric)
 
+    def flush(self) -> None:
+        """Have what was written so far appear, also in a pipe."""
+        self._stdout.flush()
+
     @contextmanager
     def progress(self, title: str) -> Iterator[Told]:
         """Tell how far something is that takes long: the callable is told how much is done, and of how much.

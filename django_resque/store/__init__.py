@@ -17,6 +17,7 @@ from ..conf import Config, config
 from .bell import Bell
 from .connection import make_client, make_pool
 from .control import Control, Replies
+from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
 from .failures import FailureFilter, Failures, Retried
 from .keys import Keys
@@ -33,6 +34,7 @@ from .request import Request
 from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
 from .retries import Retries, Revived, WaitingRetry
 from .schedule import Fired, Schedule, Timetable
+from .server import Server, ServerInfo
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
 from .workers import StaleWorker, Worker, Workers
@@ -53,6 +55,7 @@ __all__ = [
     "Entry",
     "FailureFilter",
     "Fired",
+    "Forgotten",
     "Found",
     "Health",
     "Line",
@@ -74,6 +77,7 @@ __all__ = [
     "Retries",
     "Revived",
     "Seen",
+    "ServerInfo",
     "StaleWorker",
     "Store",
     "Timetable",
@@ -153,6 +157,14 @@ class Store:
     @functools.cached_property
     def stats(self) -> Stats:
         return Stats(self.client, self.keys)
+
+    @functools.cached_property
+    def dead_state(self) -> DeadState:
+        return DeadState(self.client, self.keys, self.ask)
+
+    @functools.cached_property
+    def server(self) -> Server:
+        return Server(self.client)
 
     def overview(self) -> Overview:
         """What a board shows first, in four round trips."""

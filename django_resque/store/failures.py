@@ -239,14 +239,14 @@ def _with_positions(reply: list[int | bytes]) -> list[tuple[int, bytes]]:
 
 
 def _retriable(failure: Failure) -> tuple[Job, bytes]:
-    """The job of a failure, and the payload to push: the record's, to the byte, but without the attempts so far."""
+    """The job of a failure, and the payload to push: the record's, to the byte, but without its attempts and expiry."""
     if failure.job is None:
         raise InvalidPayload("This failure cannot be retried: there is no job in its record that could be read")
     if not failure.queue or not failure.queue.isprintable():
         raise InvalidPayload("This failure cannot be retried: its record does not say from which queue the job came")
     payload = dict(json_members(failure.raw))["payload"]
     members = json_members(payload)
-    kept = [(key, value) for key, value in members if key not in ("attempt", "history")]
+    kept = [(key, value) for key, value in members if key not in ("attempt", "history", "expires")]
     if kept != members:
         payload = b"{%b}" % b",".join(json.dumps(key).encode() + b":" + value for key, value in kept)
     return failure.job, payload

@@ -150,10 +150,11 @@ class Producer:
         for item in items:
             job = item.job
             keys += self._keys.queue(job.queue), self._keys.status(job.status_id)
-            plain = item.due is None and item.delay is None
-            status = Status.WAITING if plain else Status.SCHEDULED
-            args += job.queue, item.payload, status_record(status, job) if item.track else b""
-            args.append("" if plain and item.unique is None else _how(item))
+            status = b""
+            if item.track:
+                status = _scheduled(item) if item.delayed else status_record(Status.WAITING, job)
+            args += job.queue, item.payload, status
+            args.append(_how(item) if item.delayed or item.unique is not None else "")
         reply = self._send(keys, args)
         return {reply[at]: str(reply[at + 1], "ascii", "replace") for at in range(0, len(reply), 2)}
 
@@ -176,6 +177,11 @@ class Producer:
 
     def close(self) -> None:
         self._line.close()
+
+
+def _scheduled(item: Outgoing) -> bytes:
+    due = float(item.due) if item.due is not None else time.time() + (item.delay or 0)
+    return status_record(Status.SCHEDULED, item.job, b',"due":%.3f' % due)
 
 
 def _how(item: Outgoing) -> str:

@@ -486,6 +486,7 @@ class Dispatcher:
             self.scheduling.look(answer.look, answer.time, now)
         for entry in self.control.obey(answer.look.messages, answer.time, self):
             self.ledger.tell(entry)
+            self._next_look = 0.0  # there may be more of them
         # After a failover Redis may have forgotten that a job ended. Seen twice, it is no coincidence.
         missing = answer.reservations > len(self._tokens()) + len(answer.jobs)
         self._recovers, self._missing = missing and self._missing, missing

@@ -45,6 +45,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--burst", action="store_true", help="stop when the queues are empty")
         parser.add_argument(
+            "-i",
             "--interval",
             type=seconds(0.01),
             default=1.0,

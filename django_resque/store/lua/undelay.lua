@@ -6,8 +6,8 @@
 --       uniqueness and the seconds that is held
 -- Builds from the prefix: delayed:<second>, timestamps:<item>, queue:<q>, job:<id>:status, django:unique:<key>,
 --       and the channel django:ended:<id>
--- Returns {a letter for each, {trouble, …}}: d = done, g = it was not there any more, w = where it should go is no list,
---         so it stays. Fewer letters than items: ask again for the others.
+-- Returns {a letter for each, {trouble, …}}: d = done, g = it was not there any more, w = where it should go is no list, so
+--         it stays. Fewer letters than items: ask again for the others.
 local prefix = ARGV[1]
 local time = redis.call('TIME')
 redis.call('ZCARD', KEYS[2])

@@ -213,13 +213,14 @@ def _is_ours(population: Population, queue: str) -> bool:
     return ours or not foreign
 
 
-def _of_leases(processes: Iterable[WorkerProcessInfo]) -> Iterator[Finding]:
+def _of_leases(processes: Sequence[WorkerProcessInfo]) -> Iterator[Finding]:
     dead = [process for process in processes if not process.alive]
     if not dead:
         return
+    finding = _error if len(dead) == len(processes) else _warning
     names = ", ".join(f"{process.name} on {process.host or 'an unknown host'}" for process in dead[:10])
     more = f" and {len(dead) - 10} more" if len(dead) > 10 else ""
-    yield _warning(
+    yield finding(
         "lease",
         f"The lease of {len(dead)} worker process(es) has ended: {names}{more}. They are dead, frozen or cut off.",
         "Another worker gives back the jobs that they held, within seconds of its start; manage.py resque reset"

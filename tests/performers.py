@@ -16,7 +16,7 @@ from django_resque.job import Job
 from django_resque.worker.channel import Channel
 from django_resque.worker.descendants import mark
 from django_resque.worker.performer import Packet, Performer
-from django_resque.worker.report import Report
+from django_resque.worker.report import Progress, Report
 
 
 class PerformerProcess:
@@ -29,6 +29,7 @@ class PerformerProcess:
         self.gate: socket.socket | None = None
         self.output = os.memfd_create("output", os.MFD_CLOEXEC)
         self.status: int | None = None
+        self.told: list[Progress] = []
         self._given = 0
         gate = None
         if spare:
@@ -37,8 +38,8 @@ class PerformerProcess:
         self.pid = os.fork()
         if self.pid == 0:
             try:
-                for alias in connections:
-                    del connections[alias]  # those of the test, which guards them; a performer has none when it begins
+                for connection in connections.all(initialized_only=True):
+                    del connections[connection.alias]  # the test's, which it guards; a performer begins with none
                 self.inbox.writer.close()
                 self.reports.reader.close()
                 if self.gate is not None:
@@ -52,6 +53,7 @@ class PerformerProcess:
                     max_rss=max_rss,
                     max_age=max_age,
                     gate=gate,
+                    worker="abc123",
                 ).run(parent)
             finally:
                 os._exit(99)
@@ -68,11 +70,14 @@ class PerformerProcess:
         return token
 
     def report(self, timeout: float = 30) -> Report:
-        """The next report."""
-        assert select.select([self.reports.reader], [], [], timeout)[0], f"no report within {timeout} s"
-        packet = self.reports.receive()
-        assert packet is not None, "the performer has ended"
-        return Report.load(packet)
+        """The next report; how far its job had come before is in `told`."""
+        while True:
+            assert select.select([self.reports.reader], [], [], timeout)[0], f"no report within {timeout} s"
+            packet = self.reports.receive()
+            assert packet is not None, "the performer has ended"
+            if not packet.startswith(b"~"):
+                return Report.load(packet)
+            self.told.append(Progress.load(packet))
 
     def perform(self, *args: Any, timeout: float | None = None, redelivered: bool = False) -> Report:
         """Give a job and wait for its report."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from django_resque import log
@@ -137,14 +138,19 @@ DECLARED = {
 }
 
 
+def declare(monkeypatch: pytest.MonkeyPatch, declared: dict[str, Any]) -> None:
+    """Have ``LOGGING`` say this, as if Django had configured it at the start: handlers without a logger are gone."""
+    monkeypatch.setattr(settings, "LOGGING", declared)
+
+
 class Quiet(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         return "paused" not in record.getMessage()
 
 
 @nothing_configured()
-def test_only_the_handler_that_is_named_receives_records(settings: Any):
-    settings.LOGGING = DECLARED
+def test_only_the_handler_that_is_named_receives_records(monkeypatch: pytest.MonkeyPatch):
+    declare(monkeypatch, DECLARED)
     log.logger.addHandler(other := Kept())
     configure("--log-handler=kept", verbosity=0)
     (kept,) = log.logger.handlers
@@ -161,9 +167,9 @@ def test_only_the_handler_that_is_named_receives_records(settings: Any):
 
 
 @nothing_configured()
-def test_a_handler_that_no_logger_has_is_made_as_logging_says(settings: Any, tmp_path: Path):
+def test_a_handler_that_no_logger_has_is_made_as_logging_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     declared = {**DECLARED["handlers"]["file"], "filename": str(tmp_path / "log")}  # type: ignore[index]
-    settings.LOGGING = {**DECLARED, "handlers": {"file": declared}}
+    declare(monkeypatch, {**DECLARED, "handlers": {"file": declared}})
     configure("--log-handler=file")
     log.worker_is_root()
     log.redis_trouble("x")
@@ -172,8 +178,8 @@ def test_a_handler_that_no_logger_has_is_made_as_logging_says(settings: Any, tmp
 
 
 @nothing_configured()
-def test_a_handler_that_some_logger_has_is_that_one(settings: Any):
-    settings.LOGGING = DECLARED
+def test_a_handler_that_some_logger_has_is_that_one(monkeypatch: pytest.MonkeyPatch):
+    declare(monkeypatch, DECLARED)
     theirs = Kept()
     theirs.name = "kept"
     elsewhere = logging.getLogger("tests.elsewhere")
@@ -193,8 +199,8 @@ def test_the_handlers_of_django_are_there_without_a_declaration():
 
 
 @nothing_configured()
-def test_an_unknown_handler_is_refused_with_those_that_there_are(settings: Any):
-    settings.LOGGING = DECLARED
+def test_an_unknown_handler_is_refused_with_those_that_there_are(monkeypatch: pytest.MonkeyPatch):
+    declare(monkeypatch, DECLARED)
     said = refusal(lambda: configure("--log-handler=kpet"))
     assert said.startswith("LOGGING has no handler 'kpet' (did you mean 'kept'?); it has broken, console, ")
     assert "mail_admins" in said
@@ -202,8 +208,8 @@ def test_an_unknown_handler_is_refused_with_those_that_there_are(settings: Any):
 
 @pytest.mark.parametrize(("name", "why"), [("broken", "No module named 'no'"), ("memory", "target not configured yet")])
 @nothing_configured()
-def test_a_handler_that_cannot_be_made_is_refused_with_the_reason(settings: Any, name: str, why: str):
-    settings.LOGGING = DECLARED
+def test_a_handler_that_cannot_be_made_is_refused_with_the_reason(monkeypatch: pytest.MonkeyPatch, name: str, why: str):
+    declare(monkeypatch, DECLARED)
     log.logger.addHandler(theirs := Kept())
     said = refusal(lambda: configure(f"--log-handler={name}"))
     assert said.startswith(f"The handler {name!r} of LOGGING cannot be made: ")

@@ -166,7 +166,7 @@ def test_with_json_there_is_no_progress(monkeypatch: pytest.MonkeyPatch):
 )
 def test_several_may_be_chosen_from_a_menu(typed: str, chosen: list[str]):
     terminal, screen = at_a_terminal(typed)
-    assert terminal.choose("Which?", "abcd", str.upper) == [*"".join(chosen)]
+    assert terminal.choose("Which?", "abcd", str.upper) == chosen
     assert screen.getvalue().startswith("Which?\n  1  A\n  2  B\n")
 
 
@@ -186,7 +186,9 @@ def test_who_types_something_else_is_told_and_asked_again(typed: str, said: str)
     assert said in screen.getvalue()
 
 
-@pytest.mark.parametrize(("typed", "yes"), [("y\n", True), ("Yes\n", True), ("\n", False), ("ja\n", False), ("", False)])
+@pytest.mark.parametrize(
+    ("typed", "yes"), [("y\n", True), ("Yes\n", True), ("\n", False), ("ja\n", False), ("", False)]
+)
 def test_only_yes_is_yes(typed: str, yes: bool):
     terminal, screen = at_a_terminal(typed)
     assert terminal.confirm("Really?\x07") is yes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..measure import Measure
+from .delayed import Late, Promote
 from .drain import DrainOne, DrainTwo, Fork
 from .enqueue import Enqueue, EnqueueMany
 from .latency import FarAway, Latency
@@ -27,6 +28,8 @@ MEASURES: tuple[type[Measure], ...] = (
     Memory,
     Backlog,
     Queues,
+    Promote,
+    Late,
     Recovery,
     Lease,
     Flat,

@@ -36,6 +36,13 @@ class Command(JobCommand):
         """Push ``value`` to the list ``key``."""
         facts().rpush(key, value)
 
+    def clock(self, key: str) -> None:
+        """Say which job this is, and what time it is by Redis' clock."""
+        with facts() as client:
+            seconds, microseconds = client.time()
+            job = current_job()
+            client.rpush(key, f"{job.id if job else ''} {seconds + microseconds / 1e6:.6f}")
+
     def wait(self, key: str) -> None:
         """Say ``<key>:started``, wait for ``<key>:go``, say ``<key>:ended``."""
         with facts() as client:

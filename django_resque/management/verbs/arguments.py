@@ -1,0 +1,49 @@
+"""Arguments that several verbs take."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import PARSER, REMAINDER
+from collections.abc import Sequence
+
+from ...conf import config
+from ...job import check_queue
+from ...errors import InvalidQueue
+from ...typed_line import Call, read_line, read_plainly
+from ..running import at_least
+from .verb import UsageError
+
+
+def add_line_argument(parser: argparse.ArgumentParser, *, may_be_missing: bool = False) -> None:
+    """Add a command with its arguments: whatever stands behind its name belongs to it. See `typed`."""
+    parser.add_argument(
+        "line",
+        nargs=REMAINDER if may_be_missing else PARSER,
+        metavar="COMMAND [ARGUMENTS]",
+        help="the line that one would type behind manage.py; what is behind the command's name belongs to it",
+    )
+
+
+def typed(line: Sequence[str], *, check: bool = True) -> tuple[str, Call]:
+    """The command and the call that were typed; the command is asked unless ``check`` or ``RESQUE["CHECK"]`` is off.
+
+    Raises `UsageError`, and what `read_line` raises.
+    """
+    name, *words = line[1:] if line[:1] == ["--"] else line
+    if name.startswith("-"):
+        raise UsageError(f"{name} is unknown here; what belongs to the command stands behind its name")
+    return name, (read_line if check and config().check else read_plainly)(name, words)
+
+
+def add_page_arguments(parser: argparse.ArgumentParser, *, limit: int = 50) -> None:
+    """Add ``--limit`` and ``--offset``."""
+    parser.add_argument("--limit", type=at_least(1), default=limit, metavar="N", help=f"how many (default: {limit})")
+    parser.add_argument("--offset", type=at_least(0), default=0, metavar="N", help="how many to pass over before that")
+
+
+def queue_name(text: str) -> str:
+    """Reads the name of a queue to enqueue to."""
+    try:
+        return check_queue(text)
+    except InvalidQueue as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

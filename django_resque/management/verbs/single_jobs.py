@@ -1,0 +1,286 @@
+"""``job``, ``track`` and ``recent``: what became of jobs."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+from ... import control
+from ...dequeueing import dequeue
+from ...failure import Failure
+from ...job import Job
+from ...status import Status
+from ...store import Seen, store
+from ...tracking import TrackedJob
+from .. import moments
+from ..records import failure_record, job_record, line_of, progress_of, seen_record
+from ..terminal import Terminal
+from .arguments import add_page_arguments
+from .failures import show_failure
+from .verb import NO, OK, Verb
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of one job: ``place`` is where it was found, in words."""
+
+    seen: Seen | None
+    job: Job | None = None
+    place: str = ""
+    failure: Failure | None = None
+
+
+class ShowJob(Verb):
+    """Shows all there is about one job."""
+
+    name = "job"
+    help = (
+        "Show all that is known about one job: status, arguments, result, failure, output.\n\n"
+        "Its arguments are found where it waits, runs or has failed; they are not kept with the status. With --cancel a"
+        " job that waits is taken out, and one that runs is ended, wherever that is. The exit code is 1 when nothing is"
+        " known of it, or it could not be cancelled."
+    )
+    has_json = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("id", metavar="ID", help="its id")
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument("--output", action="store_true", help="write what it has written so far, and nothing else")
+        either.add_argument("--cancel", action="store_true", help="take it out, or end it")
+
+    def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
+        job_id = options["id"]
+        if options["cancel"]:
+            return _cancel(job_id, terminal)
+        output = str(store().statuses.output(job_id), "utf-8", "replace")
+        if options["output"]:
+            terminal.json({"id": job_id, "output": output})
+            terminal.line(output.rstrip("\n"))
+            return OK if output else NO
+        known = _look_up(job_id)
+        if known.seen is None and known.job is None:
+            terminal.json(None)
+            terminal.error(f"Nothing is known of a job {job_id}")
+            return NO
+        terminal.json(
+            {
+                **(seen_record(known.seen) if known.seen else {"id": job_id, "status": None}),
+                "place": known.place,
+                "job": job_record(known.job) if known.job else None,
+                "failure": failure_record(known.failure, in_full=True) if known.failure else None,
+                "output": output,
+            }
+        )
+        _show(job_id, known, output, terminal)
+        return OK
+
+
+def _look_up(job_id: str) -> _Known:
+    seen = store().statuses.seen(job_id)
+    for job, place in _places(job_id, seen):
+        if job is not None:
+            return _Known(seen, job, place)
+    for failure in store().failures.iterate():
+        if failure.job is not None and failure.job.id == job_id:
+            return _Known(seen, failure.job, "the failed list", failure)
+    return _Known(seen)
+
+
+def _places(job_id: str, seen: Seen | None) -> Iterator[tuple[Job | None, str]]:
+    """Looks into one place after the other, the likeliest first."""
+
+    def is_it(job: Job) -> bool:
+        return job.id == job_id
+
+    if seen is not None and seen.ended:
+        return
+    for worker in store().workers.all():
+        if worker.job is not None and is_it(worker.job):
+            yield worker.job, f"the worker {worker.id}"
+    queues = store().queues.names()
+    if seen is not None and seen.queue in queues:
+        queues = [seen.queue, *(name for name in queues if name != seen.queue)]
+    for name in queues:
+        yield next((each.job for each in store().queues.find(name, is_it)), None), f"the queue {name}"
+    delayed = next(store().delayed.find(is_it), None)
+    yield delayed and delayed.job, "the delayed jobs"
+    retry = next(store().retries.find(is_it), None)
+    yield retry and retry.job, "the retries"
+    for key in store().parked.names():
+        for window in store().parked.windows(key):
+            for raw in window.elements:
+                job = store().parked.read(raw).job
+                if job is not None and is_it(job):
+                    yield job, f"parked, until fewer run under {key}"
+
+
+def _show(job_id: str, known: _Known, output: str, terminal: Terminal) -> None:
+    terminal.line(f"Job {job_id}")
+    if known.job is not None:
+        terminal.line(f"  line       {line_of(known.job)}")
+    if known.place:
+        terminal.line(f"  found in   {known.place}")
+    if known.seen is not None:
+        for title, text in _facts(known.seen):
+            terminal.line(f"  {title:<9}  {text}")
+    if known.job is not None and known.job.extra:
+        terminal.line(f"  limits     {', '.join(f'{key}={value}' for key, value in known.job.extra.items())}")
+    if output and known.failure is None:
+        terminal.line("  output")
+        terminal.line("\n".join(f"    {line}" for line in output.rstrip("\n").split("\n")))
+    if known.failure is not None:
+        terminal.line()
+        show_failure(known.failure, terminal)
+
+
+def _facts(seen: Seen) -> Iterator[tuple[str, str]]:
+    yield "status", f"{seen.status.word} ({seen.outcome})" if seen.outcome else seen.status.word
+    if seen.command:
+        yield "command", seen.command
+    if seen.queue:
+        yield "queue", seen.queue
+    for title, moment in (("enqueued", seen.enqueued_at), ("due", seen.due), ("begun", seen.begun)):
+        if moment is not None:
+            yield title, f"{moments.shown(moment)} ({moments.ago(moment)})"
+    if seen.finished is not None:
+        took = f", after {moments.elapsed(seen.duration)}" if seen.duration is not None else ""
+        yield "finished", f"{moments.shown(seen.finished)} ({moments.ago(seen.finished)}){took}"
+    if seen.attempt:
+        yield "attempts", str(seen.attempt)
+    if seen.worker:
+        yield "worker", seen.worker
+    if seen.progress is not None:
+        yield "progress", progress_of(seen)
+    if seen.result is not None:
+        yield "result", str(seen.result)
+
+
+def _cancel(job_id: str, terminal: Terminal) -> int:
+    removed = dequeue(id=job_id).removed
+    ended = None if removed else control.end_job(job_id)
+    by = ended.by.name if ended is not None and ended.by is not None else ""
+    silent = [result.target.name for result in ended.silent] if ended is not None else []
+    terminal.json({"id": job_id, "removed": bool(removed), "ended_by": by or None, "silent": silent})
+    if removed:
+        terminal.line("Taken out, before it was performed.")
+    elif by:
+        terminal.line(f"Ended, as a failure, by {by}.")
+    else:
+        terminal.error("It neither waits nor runs" + (f"; these did not answer: {', '.join(silent)}" if silent else ""))
+    return OK if removed or by else NO
+
+
+class Track(Verb):
+    """Tells the status of jobs."""
+
+    name = "track"
+    help = (
+        "Tell the status of jobs by their ids: waiting, scheduled, running, failed, complete or unknown.\n\n"
+        "With --wait it waits for their ends, and tells how far they are; the exit code is then 0 when all are complete."
+        " Without it, 1 means that nothing is known of one of them."
+    )
+    has_json = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("ids", nargs="+", metavar="ID", help="ids of jobs")
+        parser.add_argument("--wait", type=moments.duration, metavar="SECONDS", help="wait that long at most")
+
+    def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
+        ids = options["ids"]
+        if options["wait"] is None:
+            found = [seen or Seen(job_id, Status.UNKNOWN) for job_id, seen in zip(ids, self._look(ids), strict=True)]
+            status = NO if any(seen.status is Status.UNKNOWN for seen in found) else OK
+        else:
+            found = [self._wait(job_id, options["wait"], terminal) for job_id in ids]
+            status = OK if all(seen.status is Status.COMPLETE for seen in found) else NO
+        terminal.json([seen_record(seen) for seen in found])
+        for seen in found:
+            terminal.line(_status_line(seen))
+        return status
+
+    @staticmethod
+    def _look(ids: list[str]) -> list[Seen | None]:
+        return store().statuses.seen_many(ids)
+
+    @staticmethod
+    def _wait(job_id: str, seconds: float, terminal: Terminal) -> Seen:
+        """Wait for the end of one job. One of which nothing is known is not waited for: it may never have been."""
+        job = TrackedJob.get(job_id)
+        if job is None:
+            return Seen(job_id, Status.UNKNOWN)
+        left = seconds
+        with terminal.progress(job.command or job_id) as told:
+            while True:
+                piece = min(1.0, left)
+                left -= piece
+                try:
+                    job.wait(piece)
+                    return job.seen
+                except TimeoutError:
+                    if job.progress is not None:
+                        done, total, _message = job.progress
+                        told(int(done), None if total is None else int(total))
+                    if left <= 0:
+                        return job.seen
+
+
+def _status_line(seen: Seen) -> str:
+    words = [seen.id, seen.status.word]
+    if seen.outcome:
+        words.append(f"({seen.outcome})")
+    if seen.command:
+        words.append(seen.command)
+    if seen.progress is not None:
+        words.append(progress_of(seen))
+    if seen.status is Status.SCHEDULED and seen.due is not None:
+        words.append(f"due {moments.shown(seen.due)}")
+    if seen.result is not None:
+        words.append(f"→ {seen.result}")
+    return "  ".join(words)
+
+
+class Recent(Verb):
+    """Lists the jobs that ended last."""
+
+    name = "recent"
+    help = "List the jobs that ended last, the last one first. Ten thousand are kept; their results are not among it."
+    has_json = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--command", metavar="NAME", help="jobs of this command alone")
+        parser.add_argument("-q", "--queue", help="jobs from this queue alone")
+        parser.add_argument("--status", choices=["complete", "failed"], help="those that ended so")
+        add_page_arguments(parser, limit=20)
+
+    def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
+        def fits(seen: Seen) -> bool:
+            return (
+                options["command"] in (None, seen.command)
+                and options["queue"] in (None, seen.queue)
+                and options["status"] in (None, seen.status.word)
+            )
+
+        found = store().recent.find(fits)
+        page = list(islice(found, options["offset"], options["offset"] + options["limit"]))
+        terminal.json([seen_record(seen) for seen in page])
+        if not page:
+            terminal.line("No such job has ended lately.")
+            return OK
+        terminal.table(
+            ["finished", "status", "queue", "command", "took", "id"],
+            [
+                (
+                    moments.shown(seen.finished),
+                    seen.outcome or seen.status.word,
+                    seen.queue,
+                    seen.command,
+                    moments.elapsed(seen.duration),
+                    seen.id,
+                )
+                for seen in page
+            ],
+        )
+        return OK

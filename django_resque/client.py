@@ -75,6 +75,9 @@ class Using:
             check_queue(self.queue)
         if isinstance(self.timeout, timedelta):
             object.__setattr__(self, "timeout", self.timeout.total_seconds())
+        for name, read in _MOMENTS.items():
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, read(getattr(self, name)))
         for name, check in _CHECKS.items():
             value = getattr(self, name)
             if value is not None:
@@ -160,7 +163,8 @@ class Using:
             own = getattr(self, name)
             return own if own is not None else known.get(name) if info is None else getattr(info, name)
 
-        track, concurrency = chosen("track"), chosen("concurrency")
+        track, concurrency, expires = chosen("track"), chosen("concurrency"), chosen("expires")
+        unique_for = chosen("unique_for")
         if concurrency is not None:
             concurrency = check_concurrency(concurrency, command)
         return _Defaults(
@@ -169,9 +173,9 @@ class Using:
             track=settings.track if track is None else track,
             check=info is not None,
             extra=self._limits(concurrency, track=settings.track if track is None else track),
-            unique_for=chosen("unique_for"),
+            unique_for=None if unique_for is None else check_seconds(unique_for),  # the settings may have a timedelta
             unique_key=self.unique_key,
-            expires=chosen("expires"),
+            expires=None if expires is None else _expiry(expires),
             due=cast("int | None", self.at),  # what was given has been checked, and turned into seconds
             delay=cast("float | None", self.delay),
         )
@@ -186,12 +190,22 @@ class Using:
 
 
 def _expiry(value: object) -> float | datetime:
-    return value if isinstance(value, datetime) else check_seconds(value)
+    if isinstance(value, datetime):
+        _second_of(value)
+        return value
+    try:
+        return check_seconds(value)
+    except ValueError as error:
+        raise ValueError(f"{error}, or a datetime") from error
 
 
+def _second_of(moment: datetime | float) -> int:
+    return due_second(moment, zone=timezone.get_current_timezone())
+
+
+_MOMENTS: Mapping[str, Callable[[Any], float]] = {"delay": in_seconds, "at": _second_of}
+"""Their errors are whole sentences."""
 _CHECKS: Mapping[str, Callable[[Any], Any]] = {
-    "delay": in_seconds,
-    "at": lambda at: due_second(at, zone=timezone.get_current_timezone()),
     "timeout": check_timeout,
     "max_attempts": check_max_attempts,
     "backoff": check_backoff,
@@ -235,7 +249,7 @@ class _Defaults:
             unique = self.unique_key or unique_key(job), self.unique_for
             extra["unique"] = list(unique)
         if isinstance(self.expires, datetime):
-            extra["expires"] = float(due_second(self.expires, zone=timezone.get_current_timezone()))
+            extra["expires"] = float(_second_of(self.expires))
         elif self.expires is not None:
             begins = time.time() + (self.delay or 0) if self.due is None else self.due
             extra["expires"] = round(begins + self.expires, 3)

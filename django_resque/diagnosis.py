@@ -1,4 +1,4 @@
-"""Why would it not work: everything that keeps jobs from being performed, or endangers them, and what to do about it."""
+"""Why it would not work: what keeps jobs from being performed, or endangers them, and what to do about it."""
 
 from __future__ import annotations
 

@@ -103,7 +103,7 @@ class Job:
             raise InvalidPayload("The delayed item is not a JSON object")
         queue: Any = payload.get("queue")
         try:
-            return cls.from_mapping(payload, check_queue(queue))
+            return cls.from_mapping({key: payload[key] for key in payload if key != "queue"}, check_queue(queue))
         except InvalidQueue as error:
             raise InvalidPayload(f'"queue": {error}') from error
 
@@ -140,7 +140,8 @@ class Job:
             queue=queue,
             id=job_id if isinstance(job_id, str) and _ID.fullmatch(job_id) else otherwise_id or new_id(),
             enqueued_at=float(enqueued_at) if _is_number(enqueued_at) else 0.0,
-            extra={key: value for key, value in {**payload, **carried}.items() if key not in _OWN_KEYS},
+            # what a failed attempt has changed stands outside
+            extra={key: value for key, value in {**carried, **payload}.items() if key not in _OWN_KEYS},
         )
 
     @property

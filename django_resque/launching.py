@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import site
@@ -13,7 +14,10 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.signing import BadSignature, Signer
 
 import __main__
 
@@ -189,6 +193,36 @@ def _import_path() -> list[str]:
     left_out = set(map(os.path.realpath, found_anyway))
     entries = dict.fromkeys(map(os.path.abspath, sys.path))  # an empty one is the current directory
     return [entry for entry in entries if os.path.realpath(entry) not in left_out]
+
+
+# -- starting another like it ------------------------------------------------------------------------------------------
+
+
+def seal(about: Mapping[str, Any]) -> str:
+    """What proves that a process of this project tells ``about`` itself how it was started: a signature by
+    ``SECRET_KEY``, empty without one. Who can write to Redis can have jobs performed that the project allows; what
+    stands there must not become any other command line."""
+    try:
+        return Signer(salt=__name__).signature(_signed(about))
+    except ImproperlyConfigured:
+        return ""
+
+
+def is_genuine(process: WorkerProcessInfo) -> bool:
+    """Whether its `seal` is one of this project's."""
+    about = {name: getattr(process, name) for name in _SIGNED}
+    try:
+        Signer(salt=__name__).unsign(f"{_signed(about)}:{process.seal}")
+    except (BadSignature, ImproperlyConfigured):
+        return False
+    return True
+
+
+_SIGNED = ("host", "launch", "argv", "log", "cwd")
+
+
+def _signed(about: Mapping[str, Any]) -> str:
+    return json.dumps([about[name] for name in _SIGNED])
 
 
 def options_of(process: WorkerProcessInfo) -> list[str]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import random
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from .choices import (
+    MAX_TIMEOUT,
     ON_CRASH,
     check_backoff,
     check_concurrency,
@@ -18,7 +21,7 @@ from .choices import (
 from .command import CommandInfo
 from .conf import Config
 from .errors import InvalidJob, Retry
-from .job import Job
+from .job import MAX_INTEGER, Job
 
 FIRST_DELAY, LONGEST_DELAY = 10.0, 3600.0
 """Seconds before the second attempt, and at most before any, when nobody chooses. Each wait is twice the one before."""
@@ -71,7 +74,7 @@ def limits_of(job: Job, info: CommandInfo | None, config: Config) -> Limits:
         on_crash,
         _or_none(check_key, unique[0]) if isinstance(unique, list) and unique else None,
         _or_none(check_concurrency, found) if isinstance(found := extra.get("concurrency"), list) else None,
-        expires if type(expires) in (int, float) else None,
+        expires if type(expires) in (int, float) and abs(expires) < MAX_INTEGER else None,
     )
 
 
@@ -88,9 +91,17 @@ def retry_delay(job: Job, error: BaseException, info: CommandInfo | None, config
     """Seconds after which the job that ended with ``error`` is to be tried again; None when it is a failure.
 
     The payload's choice wins over the command's (``info``), that over the settings'. A `Retry` is obeyed up to a
-    ``max_attempts`` above 1, and as often as it is raised when there is none. Calls a ``backoff`` that is a function,
-    which may raise anything.
+    ``max_attempts`` above 1, and as often as it is raised when there is none. One that would have expired by then is a
+    failure now. Calls a ``backoff`` that is a function, which may raise anything.
     """
+    delay = _delay_after(job, error, info, config)
+    expires = job.extra.get("expires")
+    if delay is not None and type(expires) in (int, float) and time.time() + delay >= expires:
+        return None
+    return delay
+
+
+def _delay_after(job: Job, error: BaseException, info: CommandInfo | None, config: Config) -> float | None:
     attempt = failed_attempts(job) + 1
     most = _or_none(check_max_attempts, job.extra.get("max_attempts"))
     if most is None:
@@ -109,10 +120,15 @@ def retry_delay(job: Job, error: BaseException, info: CommandInfo | None, config
 
 
 def wait_before(attempt: int, backoff: Any, error: BaseException) -> float | None:
-    """Seconds before this attempt, the second or a later one."""
+    """Seconds before this attempt, the second or a later one, a year at most; None for no further attempt."""
     if callable(backoff):
         found = backoff(error, attempt - 1)
-        return None if found is None else max(0.0, float(found))
+        if found is None:
+            return None
+        seconds = float(found)
+        if math.isnan(seconds):
+            raise ValueError("the backoff gave what is no number")
+        return min(max(0.0, seconds), MAX_TIMEOUT)
     if isinstance(backoff, (list, tuple)):
         return float(backoff[min(attempt - 2, len(backoff) - 1)])
     if backoff is not None:

@@ -95,7 +95,7 @@ def job_lost(job: Job, error: BaseException) -> None:
 def signal_receivers_failed(results: list[tuple[Any, Any]]) -> None:
     """What receivers of a worker's signal raised."""
     for receiver, error in results:
-        if isinstance(error, Exception):
+        if isinstance(error, BaseException):
             _record(
                 logging.ERROR,
                 "a receiver failed: %s: %s",
@@ -107,6 +107,15 @@ def signal_receivers_failed(results: list[tuple[Any, Any]]) -> None:
 
 def job_kept(job: Job) -> None:
     _record(logging.INFO, "not begun %s: it has expired, or waits for others to end", _Named(job), extra=_about(job))
+
+
+def permits_mended(freed: int, unparked: int) -> None:
+    _record(
+        logging.WARNING,
+        "%d permits to run were held by nobody, %d jobs waited for one that was free: mended",
+        freed,
+        unparked,
+    )
 
 
 def job_crashed(job: Job, how: str, crashes: int) -> None:
@@ -169,7 +178,7 @@ def push_failed(job: Job, payload: bytes, error: BaseException) -> None:
 def receivers_failed(results: list[tuple[Any, Any]], job: Job) -> None:
     """What receivers of a signal raised that changes nothing any more."""
     for receiver, error in results:
-        if isinstance(error, Exception):
+        if isinstance(error, BaseException):
             _record(
                 logging.ERROR,
                 "a receiver failed for %s: %s: %s",

@@ -21,6 +21,7 @@ from django.db import connections
 from . import log
 from .command import Bound, JobCommand, bind
 from .errors import CommandExited, InvalidPayload, JobTimeout
+from .failure import printable
 from .job import Job, check_shape, dump_json
 from .limits import failed_attempts
 from .signals import after_perform, before_perform
@@ -40,12 +41,13 @@ _LONGEST = 1e8
 class _Told:
     """What a command has said of itself."""
 
-    __slots__ = ("next_progress", "result", "tell")
+    __slots__ = ("next_progress", "result", "said_all", "tell")
 
     def __init__(self, tell: Callable[[bytes], None] | None) -> None:
         self.tell = tell
         self.result = b""
         self.next_progress = 0.0
+        self.said_all = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,10 @@ class CurrentJob:
         """
         told = self._told
         now = time.monotonic()
-        if told.tell is None or (now < told.next_progress and done != total):
+        if told.tell is None or (now < told.next_progress and (told.said_all or done != total)):
             return
-        told.next_progress = now + PROGRESS_EVERY
-        told.tell(dump_json([done, total, str(message)[:LONGEST_MESSAGE]]))
+        told.next_progress, told.said_all = now + PROGRESS_EVERY, done == total
+        told.tell(dump_json([done, total, printable(str(message)[:LONGEST_MESSAGE])]))
 
 
 _current: contextvars.ContextVar[CurrentJob | None] = contextvars.ContextVar("django_resque_current_job", default=None)
@@ -139,7 +141,12 @@ def _execute_between_receivers(job: Job, bound: Bound, told: _Told) -> None:
 
 def _result(data: Any) -> bytes:
     check_shape(data)
-    return dump_json(data, limit=MAX_RESULT)
+    raw = dump_json(data)
+    if len(raw) > MAX_RESULT:
+        raise InvalidPayload(
+            f"The result has {len(raw):,} bytes of JSON, the limit is {MAX_RESULT:,}: store the data and give its key"
+        )
+    return raw
 
 
 def _execute(bound: Bound) -> Any:

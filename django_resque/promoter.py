@@ -70,6 +70,10 @@ class Promoter:
         self._delayed_at = None if due is None or self._holder else now + due - time
         self._retries_at = None if retry_due is None else now + retry_due - time
 
+    def expect_retry(self, at: float) -> None:
+        """Take note that there is a retry that is due at this monotonic moment."""
+        self._retries_at = at if self._retries_at is None else min(at, self._retries_at)
+
     @property
     def next_at(self) -> float:
         """When it next has something to do, monotonic; never before the job that is due then."""

@@ -5,6 +5,8 @@ enqueues, those around the performance in a performer. ``sender`` is the class `
 What receivers raise is said with each signal; where nothing is said it is logged, and changes nothing.
 """
 
+from typing import Any
+
 from django.dispatch import Signal
 
 enqueue_failed = Signal()
@@ -19,8 +21,8 @@ after_enqueue = Signal()
 after_schedule = Signal()
 """A delayed job has been pushed (``job``, and ``due``: its unix second, or None when only a delay is known)."""
 before_delayed_enqueue = Signal()
-"""A delayed job is due and about to go to its queue (``job``). Sent in the worker or scheduler that does it, so a receiver
-has to be quick. `DontCreate` drops the job; what else is raised makes it a failure."""
+"""A delayed job is due and about to go to its queue (``job``). Sent in the worker or scheduler that does it, so that a
+receiver has to be quick. `DontCreate` drops the job; what else is raised makes it a failure."""
 before_perform = Signal()
 """A job is about to be performed (``job``). `DontPerform` ends it as complete; what else is raised is its failure."""
 after_perform = Signal()
@@ -42,3 +44,11 @@ worker_started = Signal()
 """A worker process has registered (``worker``, ``queues``); again when it had to take another name."""
 worker_stopped = Signal()
 """A worker process has ended its work (``worker``)."""
+
+
+def send_safely(signal: Signal, sender: Any, **named: Any) -> list[tuple[Any, Any]]:
+    """As ``signal.send_robust``, and not even a receiver's ``sys.exit()`` comes out; those behind it are not called."""
+    try:
+        return signal.send_robust(sender, **named)
+    except BaseException as error:  # it is not for a receiver to end a worker
+        return [("a receiver", error)]

@@ -90,7 +90,8 @@ class TrackedJob(Job):
 
     @property
     def outcome(self) -> str:
-        """Why the job ended without having been performed, ``expired`` or ``cancelled``; else empty."""
+        """How the job ended when it did not by itself: ``expired``, ``cancelled``, or ``not performed`` because a receiver
+        did not want it; else empty."""
         return self.seen.outcome
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from argparse import PARSER, SUPPRESS, Action, ArgumentError, ArgumentParser
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from .job import MAX_INTEGER
 from .signature import UNREADABLE, Signature
 
 _SCALARS = (str, int, float, bool)
+_INTEGER = re.compile(r"-?[0-9]{1,15}")
 
 
 class Call(NamedTuple):
@@ -101,7 +103,7 @@ def _listen(parser: ArgumentParser, heard: list[_Given]) -> None:
         heard.insert(place, _Given(action, _long_name(action), [text for text in texts if isinstance(text, str)]))
         return value
 
-    parser._get_values = get_values  # type: ignore[method-assign]
+    parser._get_values = get_values  # type: ignore[assignment,method-assign]
     for action in parser._actions:
         if action.nargs == PARSER and isinstance(action.choices, dict):
             for below in {id(each): each for each in action.choices.values()}.values():  # aliases
@@ -139,8 +141,17 @@ def _option_name(action: Action, values: dict[str, Any]) -> str:
 def _as_values(action: Action, texts: list[list[str]], values: dict[str, Any]) -> Any:
     """What the parser has made of the texts, when JSON has it too."""
     value = values.get(action.dest, SUPPRESS)
-    is_known = action.dest in values and all(_is_plain(item) for item in _flat(value))
-    return value if is_known else _as_texts(action, texts, values)
+    if action.dest not in values or not all(_is_plain(item) for item in _flat(value)):
+        return _as_texts(action, texts, values)
+    typed = [text for each in texts for text in each]
+    if isinstance(value, list) and len(value) == len(typed):
+        return [_as_integer(item, text) for item, text in zip(value, typed, strict=True)]
+    return _as_integer(value, typed[-1]) if typed else value
+
+
+def _as_integer(value: Any, text: str) -> Any:
+    """An integer, where one was typed for a float: a program would have given it so."""
+    return int(text) if type(value) is float and _INTEGER.fullmatch(text) else value
 
 
 def _as_texts(action: Action, texts: list[list[str]], values: dict[str, Any]) -> Any:

@@ -45,12 +45,12 @@ class TurnTaker:
     def unregister(self) -> int:
         return self.ask(self.reservations.unregister(self.workers))
 
-    def turn(self, *entries: Entry, wanted: int = 0, queues: Sequence[str] = ("default",), **more: bool) -> Answer:
+    def turn(self, *entries: Entry, wanted: int = 0, queues: Sequence[str] = ("default",), **more: Any) -> Answer:
         """The next turn."""
         self.number += 1
         return self.again(*entries, wanted=wanted, queues=queues, **more)
 
-    def again(self, *entries: Entry, wanted: int = 0, queues: Sequence[str] = ("default",), **more: bool) -> Answer:
+    def again(self, *entries: Entry, wanted: int = 0, queues: Sequence[str] = ("default",), **more: Any) -> Answer:
         """A turn with the number of the last one."""
         asked = dict.fromkeys(queues, wanted) if wanted else {}
         return self.ask(self.reservations.turn(Turn(self.number, entries, asked, **more)))
@@ -83,6 +83,18 @@ def state(client: redis.Redis) -> dict[str, Any]:
         b"zset": lambda key: dict(client.zrange(key, 0, -1, withscores=True)),
     }
     return {key.decode().removeprefix(PREFIX): read[client.type(key)](key) for key in client.keys()}
+
+
+def lasting(client: redis.Redis) -> set[str]:
+    """The keys, without the prefix, that do not vanish by themselves within a day or so. A count of crashes, which is
+    kept for three days, is one of them."""
+    keys = [key.decode().removeprefix(PREFIX) for key in client.keys(f"{PREFIX}*")]
+    passing = ("job:", "django:producer:")
+    return {
+        key
+        for key in keys
+        if not key.startswith(passing) and (client.ttl(f"{PREFIX}{key}") < 0 or key == "django:crashes")
+    }
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import time
 import types
 import uuid
 from argparse import ArgumentParser
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy
 
 from django_resque import Job, enqueue, enqueue_many, enqueue_to, using
 from django_resque.client import Using
+from django_resque.conf import Config
 from django_resque.errors import (
     EnqueueError,
     InvalidArguments,
@@ -28,6 +29,7 @@ from django_resque.errors import (
     UnknownCommand,
 )
 from django_resque.job_command import JobCommand
+from django_resque.limits import Limits, limits_of
 from django_resque.store import store
 
 
@@ -257,7 +259,7 @@ def test_without_a_check_the_name_must_still_be_one_of_a_command(name: Any, clea
 def test_a_mistyped_choice_is_an_error_that_names_the_right_one():
     with pytest.raises(TypeError, match=r"no 'queu' \(did you mean 'queue'\?"):
         using(queu="mail")  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="known are queue, timeout, on_crash, track, on_commit, check"):
+    with pytest.raises(TypeError, match="known are queue, delay, at, timeout, max_attempts, backoff, unique_for, "):
         using(zzz=1)  # type: ignore[arg-type]
 
 
@@ -277,8 +279,175 @@ def test_a_timeout_that_no_timer_could_be_set_to_is_an_error(timeout: Any):
 
 @pytest.mark.parametrize("on_crash", ["retry", "", True, ["fail"]])
 def test_what_becomes_of_a_crashed_job_is_one_of_two(on_crash: Any):
-    with pytest.raises(ValueError, match="on_crash must be 'requeue' or 'fail', not "):
+    with pytest.raises(ValueError, match="on_crash must be 'requeue' or 'fail'; not "):
         using(on_crash=on_crash)
+
+
+SECONDS = r"must be a number of seconds above 0, up to 31536000, or a timedelta"
+WRONG = [
+    ("max_attempts", 0, r"max_attempts must be an integer from 1 to 1000; not 0"),
+    ("max_attempts", 1001, r"max_attempts must be an integer"),
+    ("max_attempts", 2.0, r"max_attempts must be an integer"),
+    ("max_attempts", True, r"max_attempts must be an integer"),
+    ("backoff", -1, r"backoff must be a number of seconds, or a list of 1 to 100 of them; not -1"),
+    ("backoff", [], r"backoff must be a number of seconds, or a list"),
+    ("backoff", [1] * 101, r"backoff must be a number of seconds, or a list"),
+    ("backoff", [1, "2"], r"backoff must be a number of seconds, or a list"),
+    ("backoff", float("nan"), r"backoff must be a number of seconds, or a list"),
+    ("backoff", abs, r"backoff must be a number of seconds, or a list"),  # a payload cannot hold a function
+    ("unique_for", 0, rf"unique_for {SECONDS}; not 0"),
+    ("unique_for", True, rf"unique_for {SECONDS}"),
+    ("unique_for", timedelta(-1), rf"unique_for {SECONDS}"),
+    ("unique_for", timedelta(999), rf"unique_for {SECONDS}"),
+    (
+        "concurrency",
+        0,
+        r"concurrency must be how many may run at once, an integer above 0, or a pair of a key and that",
+    ),
+    ("concurrency", 2.5, r"concurrency must be how many may run at once"),
+    ("concurrency", ("smtp", 0), r"concurrency must be how many may run at once"),
+    ("concurrency", ("smtp",), r"concurrency must be how many may run at once"),
+    ("concurrency", ("a b", 1), r"concurrency must be a text of 1 to 200 characters without white space"),
+    ("concurrency", (5, 1), r"concurrency must be a text of 1 to 200 characters"),
+    ("expires", 0, rf"expires {SECONDS}, or a datetime; not 0"),
+    ("expires", "tomorrow", rf"expires {SECONDS}, or a datetime; not 'tomorrow'"),
+    ("delay", -1, r"^a delay cannot be negative: -1$"),
+    ("delay", timedelta(-1), r"^a delay cannot be negative: -1 day"),
+    ("delay", float("inf"), r"^a delay must be a number of seconds or a timedelta, not inf$"),
+    ("delay", 1e12, r"^a delay that ends after the year 9999"),
+    ("at", 1_700_000_000_000, r"^a time after the year 9999: unix time is counted in seconds, not in milliseconds$"),
+    ("at", float("nan"), r"^a time must be a datetime or a unix time in seconds, not nan$"),
+]
+
+
+@pytest.mark.parametrize(("name", "value", "words"), WRONG)
+def test_a_choice_that_makes_no_sense_is_an_error_that_names_it(name: str, value: Any, words: str):
+    with pytest.raises(ValueError, match=words):
+        using(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [("delay", "5", "a delay must be a number of seconds or a timedelta, not str"), ("at", "noon", "a time must be")],
+)
+def test_a_moment_of_the_wrong_type_is_an_error(name: str, value: Any, words: str):
+    with pytest.raises(TypeError, match=words):
+        using(**{name: value})
+
+
+@pytest.mark.parametrize("key", ["", "a b", "a\nb", "x" * 201, "\u202e", 5])
+def test_a_key_of_uniqueness_that_could_not_be_read_in_redis_is_an_error(key: Any):
+    with pytest.raises(ValueError, match="unique_key must be a text of 1 to 200 characters without white space"):
+        using(unique_for=5, unique_key=key)
+
+
+def test_choices_that_belong_together_are_given_together():
+    with pytest.raises(ValueError, match="give delay or at, not both"):
+        using(delay=1, at=2)
+    with pytest.raises(ValueError, match="unique_key needs unique_for"):
+        using(unique_key="a")
+
+
+def test_a_time_that_never_comes_is_an_error_at_once(settings: Any):
+    settings.TIME_ZONE = "Europe/Berlin"
+    for name in ("at", "expires"):
+        with pytest.raises(ValueError, match=r"2026-03-29 02:30:00 does not exist in Europe/Berlin"):
+            using(**{name: datetime(2026, 3, 29, 2, 30)})  # noqa: DTZ001  the current zone is meant
+
+
+def test_every_choice_stands_in_the_payload_as_the_worker_reads_it(clean_redis: redis.Redis):
+    before = time.time()
+    chosen = using(
+        timeout=timedelta(minutes=1),
+        max_attempts=3,
+        backoff=(1, 2),
+        unique_for=timedelta(hours=1),
+        unique_key="the-key",
+        concurrency=("smtp", 2),
+        expires=60,
+        on_crash="fail",
+    )
+    job = chosen.enqueue("send_welcome", 1)
+    (payload,) = payloads(clean_redis)
+    expires = payload.pop("expires")
+    assert before + 60 - 0.01 <= expires <= time.time() + 60
+    assert payload == {
+        "class": "send_welcome",
+        "args": [[1]],
+        "id": job.id,
+        "queue_time": job.enqueued_at,
+        "timeout": 60.0,
+        "max_attempts": 3,
+        "backoff": [1, 2],
+        "on_crash": "fail",
+        "concurrency": ["smtp", 2],
+        "unique": ["the-key", 3600.0],
+    }
+    assert clean_redis.get("resque:django:unique:the-key").decode() == job.id
+    limits = limits_of(job, None, Config())
+    assert limits == Limits(60.0, "fail", "the-key", ("smtp", 2), expires)
+
+
+def test_a_number_of_jobs_at_once_is_that_of_the_command_and_another_key_is_shared(clean_redis: redis.Redis):
+    using(concurrency=2).enqueue("send_welcome", 1)
+    using(concurrency=["smtp", 3]).enqueue("send_welcome", 1)
+    assert [payload["concurrency"] for payload in payloads(clean_redis)] == [["send_welcome", 2], ["smtp", 3]]
+
+
+def test_limits_of_concurrency_and_time_that_a_command_declares_travel_with_the_job(
+    clean_redis: redis.Redis, send_welcome: type[Command], monkeypatch: pytest.MonkeyPatch
+):
+    for name, value in {"concurrency": 2, "expires": timedelta(minutes=1), "unique_for": 30}.items():
+        monkeypatch.setattr(send_welcome, name, value)
+    enqueue("send_welcome", 1)
+    (payload,) = payloads(clean_redis)
+    assert payload["concurrency"] == ["send_welcome", 2]
+    assert payload["expires"] == pytest.approx(time.time() + 60, abs=5)
+    assert payload["unique"][1] == 30
+
+
+@pytest.mark.parametrize("check", [True, False])
+def test_what_the_settings_say_of_a_command_holds_without_a_check_too(
+    settings: Any, clean_redis: redis.Redis, check: bool
+):
+    defaults = {"unique_for": timedelta(minutes=2), "expires": timedelta(minutes=1), "concurrency": 3}
+    settings.RESQUE = {**settings.RESQUE, "COMMANDS": {"send_welcome": defaults}}
+    using(check=check, queue="mail").enqueue("send_welcome", 1)
+    (payload,) = payloads(clean_redis)
+    assert payload["concurrency"] == ["send_welcome", 3]
+    assert payload["expires"] == pytest.approx(time.time() + 60, abs=5)
+    assert payload["unique"][1] == 120
+
+
+def test_the_same_command_and_arguments_are_the_same_however_they_are_written(clean_redis: redis.Redis):
+    once = using(unique_for=60)
+    first = once.enqueue("send_welcome", 1, template="fancy", verbosity=2)
+    assert once.enqueue("send_welcome", 1, verbosity=2, template="fancy").id == first.id
+    others = [once.enqueue("send_welcome", 2), once.enqueue("send_welcome", 1)]
+    others.append(using(unique_for=60, check=False, queue="mail").enqueue("send_receipt", 1))
+    assert len({first.id, *(job.id for job in others)}) == 4
+    assert len(payloads(clean_redis)) == 4
+
+
+def test_of_many_jobs_that_are_to_be_unique_each_gets_the_id_of_the_one_that_waits(clean_redis: redis.Redis):
+    calls = [((number % 120,), {}) for number in range(250)]
+    jobs = using(unique_for=60).enqueue_many("send_welcome", calls)
+    assert [payload["args"] for payload in payloads(clean_redis)] == [[[number]] for number in range(120)]
+    by_argument = {job.args[0]: job.id for job in jobs[:120]}
+    assert [job.id for job in jobs] == [by_argument[job.args[0]] for job in jobs]
+
+
+def test_an_expiry_counts_from_when_the_job_is_due(clean_redis: redis.Redis):
+    due = int(clean_redis.time()[0]) + 1000
+    using(at=due, expires=5).enqueue("send_welcome", 1)
+    (item,) = clean_redis.lrange(f"resque:delayed:{due}", 0, -1)
+    assert Job.from_payload(item, "mail").extra["expires"] == due + 5
+    using(delay=1000, expires=5).enqueue("send_welcome", 2)
+    (later,) = (key for key in clean_redis.scan_iter("resque:delayed:*") if clean_redis.lindex(key, 0) != item)
+    expires = Job.from_payload(clean_redis.lindex(later, 0), "mail").extra["expires"]
+    assert expires == pytest.approx(int(later.rpartition(b":")[2]) + 5, abs=2)
+    using(expires=datetime(2100, 1, 1, tzinfo=UTC)).enqueue("send_welcome", 3)
+    assert payloads(clean_redis)[0]["expires"] == 4102444800.0
 
 
 def test_choices_can_be_kept_and_used_again(clean_redis: redis.Redis):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import FrozenInstanceError, fields
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,19 @@ GOOD = [
         {"clearsessions": {"timeout": 0, "on_crash": "fail"}},
         {"clearsessions": {"timeout": 0, "on_crash": "fail"}},
     ),
+    *[
+        ("COMMANDS", {"clearsessions": {key: value}}, {"clearsessions": {key: value}})
+        for key, value in [
+            ("max_attempts", 3),
+            ("backoff", 0),
+            ("backoff", [1, 2.5]),
+            ("backoff", abs),
+            ("unique_for", timedelta(days=1)),
+            ("concurrency", 2),
+            ("concurrency", ("smtp", 2)),
+            ("expires", 60),
+        ]
+    ],
     ("SCHEDULE", {"nightly": {"command": "echo"}}, {"nightly": {"command": "echo"}}),
     ("CHECK", False, False),
     ("TRACK", False, False),
@@ -97,6 +111,9 @@ GOOD = [
     ("BEAT", 10, 10),
     ("GRACE", 0, 0),
     ("GRACE", 2.5, 2.5),
+    ("WORKERS", [{"queues": ["mail", "low"]}, {}], {"1": {"queues": "mail,low"}, "2": {}}),
+    ("WORKERS", {"mail": {"count": 2, "log": Path("x")}}, {"mail": {"count": 2, "log": "x"}}),
+    ("MAX_ATTEMPTS", 3, 3),
     ("MAX_CRASHES", 1, 1),
     ("MAX_JOBS", 1, 1),
     ("MAX_RSS", None, None),
@@ -142,7 +159,21 @@ BAD = [
     ("COMMANDS", {"clearsessions": {"timeout": None}}, "0 for no limit"),
     ("COMMANDS", {"clearsessions": {"on_crash": "retry"}}, "the on_crash of 'clearsessions' must be one of 'requeue'"),
     ("COMMANDS", {"clearsessions": {"que": "mail"}}, "did you mean 'queue'"),
-    ("COMMANDS", {"clearsessions": {"zzz": 1}}, "known are on_crash, queue, timeout, track"),
+    ("COMMANDS", {"clearsessions": {"zzz": 1}}, "known are backoff, concurrency, expires, max_attempts"),
+    *[
+        ("COMMANDS", {"clearsessions": {key: value}}, f"the {key} of 'clearsessions' must be {words}")
+        for key, value, words in [
+            ("max_attempts", 0, "an integer from 1 to 1000"),
+            ("backoff", [], "a number of seconds, or a list of 1 to 100 of them, or a function"),
+            ("backoff", "5", "a number of seconds, or a list of 1 to 100 of them, or a function"),
+            ("backoff", -1, "a number of seconds"),
+            ("unique_for", 0, "a number of seconds above 0"),
+            ("unique_for", "a day", "a number of seconds above 0"),
+            ("concurrency", 0, "how many may run at once"),
+            ("concurrency", ("a b", 2), "a text of 1 to 200 characters"),
+            ("expires", timedelta(0), "a number of seconds above 0"),
+        ]
+    ],
     ("SCHEDULE", ["clearsessions"], "must be a dict of name → entry"),
     ("SCHEDULE", {1: {}}, "the name of an entry must be a text, not 1"),
     ("SCHEDULE", {"nightly": "clearsessions"}, "the entry 'nightly' must be a dict"),
@@ -166,6 +197,9 @@ BAD = [
     ("GRACE", float("nan"), "a number of at least 0"),
     ("GRACE", float("inf"), "a number of at least 0"),
     ("GRACE", None, "a number of at least 0"),
+    ("WORKERS", "mail", "must be a list of workers"),
+    ("WORKERS", [{"queue": "mail"}], "unknown key 'queue' (did you mean 'queues'?)"),
+    *[("MAX_ATTEMPTS", value, "an integer from 1 to 1000") for value in (0, 1001, 2.0, True, "3", None)],
     ("MAX_CRASHES", 0, "an integer of at least 1"),
     ("MAX_JOBS", 0, "an integer of at least 1"),
     ("MAX_RSS", 0, "an integer of at least 1"),

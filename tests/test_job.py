@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,8 +20,11 @@ from django_resque.job import (
     MAX_NODES,
     MAX_PAYLOAD,
     MAX_READABLE,
+    RESERVED,
     Job,
     check_queue,
+    dump_json,
+    for_another_attempt,
     json_members,
     load_json,
 )
@@ -368,6 +372,91 @@ def test_a_job_is_read_as_it_was_written(job: Job):
     assert Job.from_payload(raw, job.queue) == job
     assert Job.from_mapping(load_json(raw), job.queue) == job
     assert Job.from_payload(raw, job.queue).payload() == raw
+
+
+# -- delayed jobs and further attempts ---------------------------------------------------------------------------------
+
+LIMITED = st.fixed_dictionaries(
+    {},
+    optional={
+        "timeout": st.floats(0.1, 9),
+        "unique": st.just(["a key", 60.0]),
+        "attempt": st.integers(1, 9),
+        "history": st.just([{"attempt": 1, "error": "é"}]),
+    },
+)
+
+
+@given(JOBS, LIMITED)
+def test_a_delayed_job_is_read_as_it_was_written(job: Job, extra: dict[str, Any]):
+    job = replace(job, options={**job.options} | {"x": 1}, extra=extra)
+    item = job.delayed_item()
+    assert json.loads(item)["queue"] == "default"
+    assert Job.from_delayed_item(item) == job
+    promoted = Job.from_payload(item, "default")  # what is promoted is pushed as it is
+    assert replace(promoted, extra={key: value for key, value in promoted.extra.items() if key != "queue"}) == job
+
+
+def test_a_delayed_job_keeps_its_id_and_limits_where_foreign_schedulers_hand_on_its_arguments_alone():
+    job = Job("act", ("a",), {"x": 1}, queue="mail", extra={"timeout": 5, "max_attempts": 3})
+    item = json.loads(job.delayed_item())
+    assert item["args"] == [["a", {"x": 1, RESERVED: {"id": job.id, "timeout": 5, "max_attempts": 3}}]]
+    handed_on = dump_json({"class": item["class"], "args": item["args"], "id": "another", "queue_time": 7})
+    found = Job.from_payload(handed_on, "mail")
+    assert (found.id, found.args, found.options) == (job.id, job.args, job.options)
+    assert found.extra == {"timeout": 5, "max_attempts": 3}
+
+
+@pytest.mark.parametrize("carried", ["text", 5, None, [], {"id": 5}, {"id": "white space"}])
+def test_what_a_stranger_writes_where_a_delayed_job_has_its_limits_is_passed_over(carried: Any):
+    found = read(json.dumps([["a", {"x": 1, RESERVED: carried}]]), id="theirs")
+    assert (found.args, found.options, found.extra) == (("a",), {"x": 1}, {})
+    assert found.id == "theirs" or (isinstance(carried, dict) and len(found.id) == 32)
+
+
+@pytest.mark.parametrize("queue", [None, "", "a b", 5, ["mail"]])
+def test_a_delayed_job_that_names_no_queue_is_refused(queue: Any):
+    item = dump_json({"class": "act", "args": [["a"]], **({} if queue is None else {"queue": queue})})
+    with pytest.raises(InvalidPayload, match=r'^"queue": .* cannot be the name of a queue'):
+        Job.from_delayed_item(item)
+
+
+@pytest.mark.parametrize("item", [b"", b"[]", b"5", b'{"queue":"mail"}', b'{"class":"act","queue":"mail","args":5}'])
+def test_what_is_no_delayed_job_is_refused(item: bytes):
+    with pytest.raises(InvalidPayload):
+        Job.from_delayed_item(item)
+
+
+HISTORY = [{"attempt": 1, "failed_at": "2026/11/20 13:21:45 UTC", "exception": "ValueError", "error": "é\n"}]
+
+
+@given(JOBS, st.integers(1, 1000))
+def test_a_further_attempt_has_the_same_job_and_what_came_before(job: Job, failed: int):
+    raw = job.payload()
+    again = for_another_attempt(raw, failed, HISTORY)
+    assert Job.from_payload(again, job.queue) == replace(
+        job, extra={**job.extra, "attempt": failed, "history": HISTORY}
+    )
+    assert for_another_attempt(again, failed + 1, HISTORY) == for_another_attempt(raw, failed + 1, HISTORY)
+    assert for_another_attempt(again, 0, []) == raw
+
+
+def test_a_further_attempt_changes_no_byte_of_what_others_have_written():
+    raw = b'{ "class" : "act", "args": [[1.10, {} , "\\u00e9"]], "attempt": 1, "theirs": [ ], "history": [{}] }'
+    assert for_another_attempt(raw, 2, []) == (
+        b'{"class":"act","args":[[1.10, {} , "\\u00e9"]],"theirs":[ ],"attempt":2,"history":[]}'
+    )
+
+
+def test_the_attempts_of_a_job_that_was_delayed_after_one_are_counted_on():
+    item = Job("act", extra={"attempt": 1, "history": HISTORY}).delayed_item()
+    assert Job.from_payload(for_another_attempt(item, 2, [*HISTORY, *HISTORY]), "default").extra["attempt"] == 2
+
+
+@pytest.mark.parametrize("raw", [b"", b"5", b"[]", b"{", b"\xff"])
+def test_what_is_no_payload_cannot_be_tried_again(raw: bytes):
+    with pytest.raises(InvalidPayload):
+        for_another_attempt(raw, 1, HISTORY)
 
 
 # -- names of queues ---------------------------------------------------------------------------------------------------

@@ -7,7 +7,18 @@ import sys
 
 import django_resque
 
-NAMES = ["Job", "current_job", "enqueue", "enqueue_many", "enqueue_on", "enqueue_to", "using"]
+NAMES = [
+    "Job",
+    "Retry",
+    "current_job",
+    "enqueue",
+    "enqueue_at",
+    "enqueue_in",
+    "enqueue_many",
+    "enqueue_on",
+    "enqueue_to",
+    "using",
+]
 
 
 def test_the_public_names_are_these_and_no_others():

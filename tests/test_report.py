@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 from hypothesis.strategies import binary, lists, sampled_from
 
 from django_resque.errors import CommandExited
-from django_resque.worker.report import Report
+from django_resque.job import dump_json
+from django_resque.worker.report import Progress, Report
 
-lines = lists(sampled_from([b"", b"1.1", b"0", b"1", b"inf", b"1e9", b'["ValueError", "", ["a"], ""]', b"{}"])).map(
-    b"\n".join
+lines = lists(
+    sampled_from([b"", b"1.1", b"0", b"1", b"inf", b"1e9", b'["ValueError", "", ["a"], ""]', b"{}"]), max_size=9
+).map(b"\n".join)
+texts = st.text(st.characters(exclude_categories=["Cs"]))
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(texts, below, max_size=3),
+    max_leaves=9,
 )
+seconds = st.integers(0, 10**9).map(lambda number: number / 1_000_000)
+headers = {
+    "token": st.from_regex(r"[0-9]{1,9}\.[0-9]{1,3}", fullmatch=True),
+    "leaving": st.booleans(),
+    "duration": seconds,
+    "output_end": st.integers(0, 2**40),
+}
+results = {"result": st.just(b"") | json_values.map(dump_json), "outcome": sampled_from(["", "not performed"])}
+done = st.fixed_dictionaries(headers | results).map(lambda told: Report(**told))
+failures = {
+    "exception": texts.filter(bool),
+    "error": texts,
+    "backtrace": lists(texts),
+    "exit_status": texts,
+    "retry": st.none() | seconds,
+}
+failed = st.fixed_dictionaries(headers | failures).map(lambda told: Report(**told))
 
 
 def report_of(error: BaseException) -> Report:
@@ -24,11 +50,32 @@ def report_of(error: BaseException) -> Report:
         return Report.load(Report.of_failure("1.1", raised, leaving=True).dump())
 
 
-def test_a_report_arrives_as_it_was_sent():
-    report = Report("1.1", "ValueError", "é\u2028\n", ["a", "b"], "3", True, 1.5, 7)
+@given(done | failed)
+@example(Report("1.1", "ValueError", "é\u2028\n", ["a", "b"], "3", True, 1.5, 7, 0.0))
+@example(Report("1.2"))
+@example(Report("1.2", result=b'"\\n"', outcome="not performed"))
+def test_a_report_arrives_as_it_was_sent(report: Report):
     assert Report.load(report.dump()) == report
-    assert Report.load(Report("1.2").dump()) == Report("1.2")
-    assert Report.load(Report("1.2", leaving=True, duration=0.25).dump()) == Report("1.2", leaving=True, duration=0.25)
+
+
+@given(headers["token"], st.tuples(seconds, st.none() | seconds, texts))
+def test_progress_arrives_as_it_was_sent(token: str, progress: tuple[float, float | None, str]):
+    sent = Progress(token, dump_json(progress))
+    assert sent.dump().startswith(b"~")  # which no report does
+    assert Progress.load(sent.dump()) == sent
+
+
+@given(binary(max_size=50) | json_values.map(lambda value: b"1.1\n" + dump_json(value)))
+@example(b"1.1\n[1,2]")
+@example(b"1.1\n{}")
+@example(b"1.1\n" + b"[" * 100_000)
+@example(b"1.1")
+def test_what_is_no_progress_is_a_value_error_and_nothing_else(rest: bytes):
+    try:
+        progress = Progress.load(b"~" + rest)
+    except ValueError:
+        return
+    assert len(json.loads(progress.progress)) == 3
 
 
 def test_the_report_of_a_job_that_is_done_is_a_few_bytes():
@@ -37,13 +84,18 @@ def test_the_report_of_a_job_that_is_done_is_a_few_bytes():
 
 @given(binary(max_size=100) | lines)
 @example(b"not what you think")
-@example(b"1.1\nnan\n0\n0\n")
-@example(b"1.1\n-1\n0\n0\n")
-@example(b"1.1\n1\n2\n0\n")
-@example(b"1.1\n1\n0\n0\n[]")
-@example(b'1.1\n1\n0\n0\n["", "", [], ""]')
-@example(b'1.1\n1\n0\n0\n["ValueError", "", [1], ""]')
-@example(b"1.1\n1\n0\n0\n" + b"[" * 100_000)
+@example(b"1.1\nnan\n0\n0\n\n\n")
+@example(b"1.1\n-1\n0\n0\n\n\n")
+@example(b"1.1\n1\n2\n0\n\n\n")
+@example(b"1.1\n1\n0\n0\nnan\n\n")
+@example(b"1.1\n1\n0\n0\n-1\n\n")
+@example(b"1.1\n1\n0\n0\ninf\n\n")
+@example(b"1.1\n1\n0\n0\n\n\nno JSON")
+@example(b"1.1\n1\n0\n0\n\n\n\n[]")
+@example(b'1.1\n1\n0\n0\n\n\n\n["", "", [], ""]')
+@example(b'1.1\n1\n0\n0\n\n\n\n["ValueError", "", [1], ""]')
+@example(b"1.1\n1\n0\n0\n\n\n" + b"[" * 100_000)
+@example(b"1.1\n1\n0\n0\n\n\n\n" + b"[" * 100_000)
 def test_what_is_no_report_is_a_value_error_and_nothing_else(packet: bytes):
     try:
         report = Report.load(packet)

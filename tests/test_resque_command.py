@@ -16,13 +16,14 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.test import override_settings
 
-from django_resque import conf
+from django_resque import conf, launching
 from django_resque.conf import config
 from django_resque.errors import ConfigurationError, NoSuchWorker, NotStarted
 from django_resque.management import background
 from django_resque.management.background import Plan
 from django_resque.management.commands.resque import Command
 from django_resque.management.following import Follower
+from django_resque.management.running import process_info
 from django_resque.management.terminal import Terminal
 from django_resque.management.verbs import VERBS, UsageError
 from django_resque.management.verbs.restart import why_not
@@ -355,6 +356,21 @@ def test_the_settings_predefine_workers():
     assert "has no 'mial' (did you mean 'mail'?)" in err
 
 
+@override_settings(BASE_DIR="/srv/site")
+@pytest.mark.parametrize(
+    ("written", "log"), [("var/x.log", "/srv/site/var/x.log"), ("/var/log/{pid}", "/var/log/{pid}"), ("~/x", None)]
+)
+def test_the_log_of_a_predefined_worker_does_not_depend_on_where_one_is(written: str, log: str | None):
+    assert plan_of("mail", {"log": written}).log == (log or os.path.expanduser(written))
+
+
+@override_settings(RESQUE={"WORKERS": {"a": {"log": "/dev/null/x.log"}, "b": {"log": "/dev/null/y.log"}}})
+def test_those_that_cannot_be_started_do_not_keep_the_others_from_it():
+    status, out, err = resque("load", "--json")
+    assert (status, json.loads(out)) == (1, [])
+    assert err.count("/dev/null cannot be made") == 2
+
+
 @override_settings(RESQUE={"WORKERS": [{"queues": "mail"}, {}]})
 def test_workers_in_a_list_are_numbered():
     assert config().workers == {"1": {"queues": "mail"}, "2": {}}
@@ -400,11 +416,36 @@ def test_options_that_resque_worker_does_not_take_are_named_with_the_worker(wron
 # -- starting again ----------------------------------------------------------------------------------------------------
 
 
+def genuine(*, argv: list[str]) -> dict[str, Any]:
+    """What a process of ours that was started in the background tells about itself."""
+    about = {"host": HERE, "launch": "x", "argv": argv, "log": "", "cwd": "/srv/site"}
+    return {**about, "seal": launching.seal(about)}
+
+
+def test_a_folder_is_known_by_the_link_that_led_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "release1").mkdir()
+    (tmp_path / "current").symlink_to("release1")
+    monkeypatch.chdir(tmp_path / "current")
+    for told, folder in (("current", "current"), ("release1", "release1"), ("", "release1"), ("gone", "release1")):
+        monkeypatch.setenv("PWD", str(tmp_path / told))
+        assert process_info("worker")["cwd"] == str(tmp_path / folder)
+    monkeypatch.setenv("PWD", ".")
+    assert process_info("worker")["cwd"] == str(tmp_path / "release1")
+
+
+@override_settings(SECRET_KEY="")
+def test_without_a_secret_key_nothing_is_certain():
+    assert genuine(argv=[])["seal"] == ""
+
+
 @pytest.mark.parametrize(
     ("about", "why"),
     [
-        ({"launch": "x", "argv": ["resque_worker", "-q", "mail"]}, ""),
-        ({"launch": "x", "argv": ["other"]}, "it does not say how it was started"),
+        (genuine(argv=["resque_worker", "-q", "mail"]), ""),
+        (genuine(argv=["other"]), "how it was started is not known"),
+        ({**genuine(argv=["resque_worker"]), "argv": ["resque_worker", "--settings=evil"]}, "not known for certain"),
+        ({**genuine(argv=["resque_worker"]), "cwd": "/tmp"}, "not known for certain"),
+        ({"launch": "x", "argv": ["resque_worker"]}, "not known for certain"),
         ({"argv": ["resque_worker"]}, "it was not started in the background"),
         ({"launch": "x", "argv": ["resque_worker"], "host": "web2"}, "run restart on web2"),
     ],
@@ -424,7 +465,7 @@ def test_who_cannot_be_started_again_is_left_as_it_is(
 
 
 def test_who_does_not_stop_is_not_started_again(register: Callable[..., TurnTaker]):
-    register("aaaaaa", launch="x", argv=["resque_worker"])
+    register("aaaaaa", **genuine(argv=["resque_worker"]))
     status, _, err = resque("restart", "--timeout", "0.05")
     assert status == 1
     assert "aaaaaa has not been stopped, so not started again: no answer" in err

@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -343,19 +343,22 @@ def test_a_user_who_may_not_ring_the_bell_can_push(clean_redis, redis_server, se
     assert pushed(clean_redis) == [1]
 
 
-def run_push(client: redis.Redis, number: int, payload: str) -> Any:
+def run_push(client: redis.Redis, number: int, *payloads: str, how: str = "") -> Any:
     """The script itself, as a producer of the name ``p`` calls it."""
-    keys = ["resque:django:producer:p", "resque:queues", "resque:django:bell", "resque:queue:default", "resque:job:1"]
-    args: Sequence[Any] = [number, 3600, 3600, "default", payload, ""]
+    keys = ["resque:django:producer:p", "resque:queues", "resque:django:bell", "resque:delayed_queue_schedule"]
+    args: list[Any] = [number, 3600, 3600, "resque:"]
+    for payload in payloads:
+        keys += "resque:queue:default", f"resque:job:{payload}:status"
+        args += "default", payload, "", how.replace("ID", payload)
     return client.eval(script("push").source, len(keys), *keys, *args)
 
 
 def test_the_number_of_a_push_decides(clean_redis):
-    assert run_push(clean_redis, 5, "fifth") == 1
-    assert run_push(clean_redis, 5, "fifth") == 0
+    for _ in range(2):
+        assert run_push(clean_redis, 5, "fifth") == []
     with pytest.raises(redis.ResponseError, match="STALE push 4"):
         run_push(clean_redis, 4, "fourth")
-    assert run_push(clean_redis, 6, "sixth") == 1
+    assert run_push(clean_redis, 6, "sixth") == []
     assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"fifth", b"sixth"]
 
 
@@ -383,3 +386,220 @@ def test_only_a_job_on_an_empty_queue_rings_the_bell(clean_redis):
         store().producers.push([outgoing(4, "mail"), outgoing(5), outgoing(6, "mail")])
         clean_redis.publish("resque:django:bell", "the end")
         assert [message["data"] for message in itertools.islice(heard, 3)] == [b"default", b"mail", b"the end"]
+
+
+# -- later -------------------------------------------------------------------------------------------------------------
+
+
+def special(number: int, *, queue: str = "default", track: bool = True, **how: Any) -> Outgoing:
+    """A job with a ``due``, a ``delay`` or a key of uniqueness."""
+    job = Job("tidy", (number,), queue=queue)
+    delayed = "due" in how or "delay" in how
+    return Outgoing(job, job.delayed_item() if delayed else job.payload(), track=track, **how)
+
+
+def now(client: redis.Redis) -> float:
+    seconds, microseconds = client.time()
+    return seconds + microseconds / 1_000_000
+
+
+@pytest.mark.parametrize("namespace", ["resque", "{resque}", "a:site"])
+def test_a_delayed_job_stands_where_the_family_looks_for_it(clean_redis, settings, namespace):
+    settings.RESQUE = {**settings.RESQUE, "NAMESPACE": namespace}
+    due = int(now(clean_redis)) + 1000
+    items = [special(number, queue="mail", due=due) for number in range(2)]
+    assert store().producers.push(items) == {}
+    keys = {key for key in clean_redis.keys() if b":django:producer:" not in key}
+    prefix = f"{namespace}:".encode()
+    assert keys == {
+        prefix + b"delayed_queue_schedule",
+        prefix + b"delayed:%d" % due,
+        *[prefix + b"timestamps:" + item.payload for item in items],
+        *[prefix + f"job:{item.job.id}:status".encode() for item in items],
+    }
+    assert clean_redis.zrange(f"{namespace}:delayed_queue_schedule", 0, -1, withscores=True) == [(b"%d" % due, due)]
+    assert clean_redis.lrange(f"{namespace}:delayed:{due}", 0, -1) == [item.payload for item in items]
+    for item in items:
+        assert set(clean_redis.smembers(prefix + b"timestamps:" + item.payload)) == {b"delayed:%d" % due}
+        status = f"{namespace}:job:{item.job.id}:status"
+        assert json.loads(clean_redis.get(status))["status"] == 63
+        assert 7 * 24 * 3600 + 990 < clean_redis.ttl(status) <= 7 * 24 * 3600 + 1001
+
+
+def test_a_delay_counts_by_the_clock_of_redis_and_is_rounded_up(clean_redis):
+    before = now(clean_redis)
+    store().producers.push([special(1, delay=0.001), special(2, delay=100.0)])
+    after = now(clean_redis)
+    soon, later = (
+        score for _member, score in clean_redis.zrange("resque:delayed_queue_schedule", 0, -1, withscores=True)
+    )
+    assert before + 0.001 <= soon < after + 0.001 + 1
+    assert before + 100 <= later < after + 100 + 1
+    assert soon == int(soon)
+
+
+@pytest.mark.parametrize("seconds", [-(2**40), -1, 0])
+def test_a_job_whose_time_has_passed_is_in_its_queue_at_once(clean_redis, seconds):
+    item = special(1, due=int(now(clean_redis)) + seconds)
+    store().producers.push([item])
+    assert clean_redis.lrange("resque:queue:default", 0, -1) == [item.payload]
+    assert set(clean_redis.smembers("resque:queues")) == {b"default"}
+    assert not clean_redis.exists("resque:delayed_queue_schedule")
+    status = f"resque:job:{item.job.id}:status"
+    assert json.loads(clean_redis.get(status))["status"] == 1
+    assert clean_redis.ttl(status) <= 7 * 24 * 3600
+
+
+def test_the_bell_is_rung_for_what_is_due_very_soon_and_for_what_is_in_a_queue(clean_redis):
+    with clean_redis.pubsub() as bell:
+        bell.subscribe("resque:django:bell")
+        heard = bell.listen()
+        assert next(heard)["type"] == "subscribe"
+        store().producers.push([special(1, delay=100.0)])
+        store().producers.push([special(2, delay=0.5)])
+        store().producers.push([special(3, due=1)])
+        clean_redis.publish("resque:django:bell", "the end")
+        assert [message["data"] for message in itertools.islice(heard, 3)] == [b":due", b"default", b"the end"]
+
+
+def test_a_delayed_push_whose_reply_is_lost_is_carried_out_once(connected, clean_redis):
+    fault = connected.lose_replies(1, to=b"EVALSHA")
+    item = special(1, due=4_000_000_000)
+    store().producers.push([item])
+    assert fault.happened == 1
+    assert clean_redis.lrange("resque:delayed:4000000000", 0, -1) == [item.payload]
+
+
+@pytest.mark.parametrize("track", [True, False])
+def test_a_status_is_kept_when_it_is_asked_for(clean_redis, track):
+    item = special(1, due=4_000_000_000, track=track)
+    store().producers.push([item])
+    assert clean_redis.exists(f"resque:job:{item.job.id}:status") == track
+
+
+# -- one at a time -----------------------------------------------------------------------------------------------------
+
+
+def test_a_second_job_under_a_key_is_not_pushed_and_the_first_ones_id_is_given(clean_redis):
+    first, second, other = (special(number, unique=(key, 60)) for number, key in enumerate(["a", "a", "b"]))
+    assert store().producers.push([first]) == {}
+    assert store().producers.push([outgoing(9), second, other]) == {1: first.job.id}
+    assert pushed(clean_redis) == [0, 9, 2]
+    assert clean_redis.get("resque:django:unique:a").decode() == first.job.id
+    assert 55 < clean_redis.ttl("resque:django:unique:a") <= 60
+    assert not clean_redis.exists(f"resque:job:{second.job.id}:status")
+
+
+def test_of_two_in_one_push_the_first_is_the_one(clean_redis):
+    first, second = (special(number, unique=("a", 60)) for number in range(2))
+    assert store().producers.push([first, second]) == {1: first.job.id}
+    assert pushed(clean_redis) == [0]
+
+
+def test_a_key_that_nobody_holds_any_more_is_free_again(clean_redis):
+    store().producers.push([special(1, unique=("a", 60))])
+    clean_redis.delete("resque:django:unique:a")
+    assert store().producers.push([special(2, unique=("a", 60))]) == {}
+    assert pushed(clean_redis) == [1, 2]
+
+
+def test_part_of_a_second_is_a_second(clean_redis):
+    store().producers.push([special(1, unique=("a", 0.1))])
+    assert 0 < clean_redis.pttl("resque:django:unique:a") <= 1000
+
+
+def test_a_key_is_held_until_the_job_is_due_and_its_seconds_longer(clean_redis):
+    due = int(now(clean_redis)) + 1000
+    first = special(1, due=due, unique=("a", 60))
+    assert store().producers.push([first, special(2, unique=("a", 60))]) == {1: first.job.id}
+    assert 1055 < clean_redis.ttl("resque:django:unique:a") <= 1061
+    assert pushed(clean_redis) == []
+    store().producers.push([special(3, due=1, unique=("b", 60))])
+    assert clean_redis.ttl("resque:django:unique:b") <= 60
+
+
+def test_what_waits_already_is_told_again_when_the_reply_is_lost(connected, clean_redis):
+    first = special(1, unique=("a", 60))
+    store().producers.push([first])
+    items = [special(2, unique=("a", 60)), outgoing(3), special(4, unique=("a", 60))]
+    fault = connected.lose_replies(1, to=b"EVALSHA")
+    assert store().producers.push(items) == {0: first.job.id, 2: first.job.id}
+    assert fault.happened == 1
+    assert pushed(clean_redis) == [0, 1, 3]
+
+
+@pytest.mark.parametrize("job_id", ["1", "0x10", "1e5", "d" * 100, "-5", "!"])
+def test_an_answer_is_the_same_again_whatever_an_id_looks_like(clean_redis, job_id):
+    assert run_push(clean_redis, 1, job_id, how="\nID\nkey\n60") == []
+    answer = run_push(clean_redis, 2, "x", "y", how="\nID\nkey\n60")
+    assert answer == [0, job_id.encode(), 1, job_id.encode()]
+    before = snapshot(clean_redis)
+    assert run_push(clean_redis, 2, "x", "y", how="\nID\nkey\n60") == answer
+    assert snapshot(clean_redis) == before
+
+
+def test_an_answer_is_that_of_its_own_push(clean_redis):
+    run_push(clean_redis, 1, "a", how="\nID\nkey\n60")
+    assert run_push(clean_redis, 2, "b", how="\nID\nkey\n60") == [0, b"a"]
+    assert run_push(clean_redis, 3, "c") == run_push(clean_redis, 3, "c") == []
+
+
+def test_many_callers_push_one_job_under_a_key(clean_redis):
+    found: list[dict[int, str]] = []
+
+    def push_one(thread: int) -> None:
+        found.append(store().producers.push([special(thread, unique=("a", 60))]))
+
+    in_threads(8, push_one)
+    holder = clean_redis.get("resque:django:unique:a").decode()
+    assert found.count({}) == 1
+    assert found.count({0: holder}) == 7
+    assert len(pushed(clean_redis)) == 1
+
+
+# -- a server that refuses what is special -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        special(1, due=4_000_000_000),
+        special(1, delay=5.0),
+        special(1, unique=("a", 60)),
+        special(1, due=4_000_000_000, unique=("a", 60)),
+    ],
+)
+def test_a_full_server_takes_nothing_special_either(clean_redis, item):
+    push(0)
+    before = snapshot(clean_redis)
+    clean_redis.config_set("maxmemory", 1)
+    try:
+        with pytest.raises(QueueFull):
+            store().producers.push([item])
+        assert snapshot(clean_redis) == before
+    finally:
+        clean_redis.config_set("maxmemory", 0)
+    assert store().producers.push([item]) == {}
+
+
+DUE = 4_000_000_000
+
+
+@pytest.mark.parametrize("key", ["delayed_queue_schedule", f"delayed:{DUE}", "timestamps:", "django:unique:a"])
+def test_a_key_of_the_wrong_type_for_what_is_special_is_an_error_and_nothing_is_written(clean_redis, key):
+    item = special(1, due=DUE, unique=("a", 60))
+    name = b"resque:" + key.encode() + (item.payload if key == "timestamps:" else b"")
+    clean_redis.hset(name, "a", "hash")
+    before = snapshot(clean_redis)
+    with refused() as caught:
+        store().producers.push([outgoing(2), item])
+    assert name.decode() in str(caught.value)
+    assert len(caught.value.jobs) == 2
+    assert snapshot(clean_redis) == before
+
+
+def test_the_queue_of_a_job_that_is_due_later_is_not_looked_at(clean_redis):
+    clean_redis.set("resque:queue:default", "a string")
+    store().producers.push([special(1, due=DUE)])
+    with refused():
+        store().producers.push([special(2, due=1)])

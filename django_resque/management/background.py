@@ -24,7 +24,7 @@ LOG = Path("var", "log", "resque.log")
 @dataclass(frozen=True, slots=True)
 class Plan:
     """``count`` processes of one command line. ``log`` is the path of their log, as ``--log`` takes it: it may hold
-    ``{pid}`` and ``{host}``. ``cwd`` is where they start, empty for here."""
+    ``{pid}`` and ``{host}``. ``cwd`` is where they start; here, when it is empty or no folder any more."""
 
     arguments: Sequence[str]
     log: str
@@ -56,10 +56,14 @@ class Outcome:
 
 def default_log() -> Path:
     """Where workers log unless they are told. Raises `NotStarted` when the settings have no ``BASE_DIR``."""
-    base = getattr(settings, "BASE_DIR", None)
-    if base is None:
+    if getattr(settings, "BASE_DIR", None) is None:
         raise NotStarted("The settings have no BASE_DIR below which workers could log: give --log PATH")
-    return Path(base).absolute() / LOG
+    return below_base_dir(LOG)
+
+
+def below_base_dir(path: Path | str) -> Path:
+    """A path out of the settings, which does not depend on the folder in which a command is typed."""
+    return Path(getattr(settings, "BASE_DIR", None) or "").absolute() / Path(path).expanduser()
 
 
 def options_as_given(actions: Iterable[argparse.Action], options: Mapping[str, Any]) -> list[str]:
@@ -82,8 +86,9 @@ def start(plan: Plan, timeout: float) -> list[Outcome]:
         stream.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise NotStarted(f"The folder {stream.parent} cannot be made: {error.strerror}. Give --log PATH") from error
-    cwd = Path(plan.cwd) if plan.cwd else None
-    found = launching.start(plan.arguments, count=plan.count, log=stream, cwd=cwd, timeout=timeout)
+    cwd = Path(plan.cwd) if os.path.isdir(plan.cwd) else None
+    env = {"PWD": str(cwd)} if cwd else {}  # as a shell would have it
+    found = launching.start(plan.arguments, count=plan.count, log=stream, env=env, cwd=cwd, timeout=timeout)
     return [_outcome(started, plan.log, stream) for started in found]
 
 

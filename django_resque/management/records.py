@@ -27,7 +27,7 @@ def job_record(job: Job) -> dict[str, Any]:
         "options": dict(job.options),
         "queue": job.queue,
         "enqueued_at": job.enqueued_at or None,
-        "extra": dict(job.extra),
+        "extra": {key: value for key, value in job.extra.items() if key != "queue"},  # a delayed one names it there
     }
 
 

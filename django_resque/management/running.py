@@ -14,13 +14,13 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from ..launching import LAUNCH
+from ..launching import LAUNCH, seal
 from ..log_target import path_in_use
 
 
 def process_info(kind: str, queues: str = "", performers: int = 0) -> dict[str, Any]:
     """What other processes are to know of this one: `django_resque.store.processes` reads it."""
-    return {
+    about = {
         "kind": kind,
         "host": socket.gethostname(),
         "pid": os.getpid(),
@@ -30,8 +30,19 @@ def process_info(kind: str, queues: str = "", performers: int = 0) -> dict[str, 
         "launch": os.environ.get(LAUNCH, ""),
         "argv": sys.argv[1:],
         "log": path_in_use(),
-        "cwd": os.getcwd(),
+        "cwd": _folder(),
     }
+    return {**about, "seal": seal(about)}
+
+
+def _folder() -> str:
+    """The current folder by the path on which a shell has come there: with a symbolic link to the release in force, it
+    is the next release's tomorrow."""
+    folder = os.environ.get("PWD", "")
+    with suppress(OSError):
+        if os.path.isabs(folder) and os.path.samefile(folder, "."):
+            return folder
+    return os.getcwd()
 
 
 def at_least(least: int) -> Callable[[str], int]:

@@ -183,9 +183,10 @@ class DeadState:
                 "permits": found.permits,
                 "parked": found.parked,
             }[ours[1]].add(ours[2])
-        elif worker := re.fullmatch(r"(?:worker|stat:processed|stat:failed):(.+?)(?::started)?", name, re.DOTALL):
-            if process_of(worker[1]):
-                found.workers.add(worker[1])
+            return
+        worker = re.fullmatch(r"(?:worker|stat:processed|stat:failed):(.+?)(?::started)?", name, re.DOTALL)
+        if worker is not None and process_of(worker[1]):
+            found.workers.add(worker[1])
 
     @reading()
     def _members(self) -> dict[str, str]:

@@ -131,12 +131,17 @@ class Keys:
         return f"{self.prefix}django:unique:{key}"
 
     def permits(self, key: str) -> str:
-        """HASH: the reservations, ``<process>.<token>``, that run under this key of concurrency."""
+        """HASH: the reservations, ``<process>.<token>``, that run under this key of concurrency, and how many may."""
         return f"{self.prefix}django:permits:{key}"
 
     def parked(self, key: str) -> str:
         """LIST: jobs that wait for a permit, each its queue, a line feed, its payload."""
         return f"{self.prefix}django:parked:{key}"
+
+    def unparked(self, key: str) -> str:
+        """SET, expires: the SHA-1s of the payloads that are back in their queues and are the first to get a permit, or
+        to wait for one."""
+        return f"{self.prefix}django:unparked:{key}"
 
     @property
     def parking(self) -> str:

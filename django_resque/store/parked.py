@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 from redis import Redis
 
@@ -13,6 +14,19 @@ from .reading import reading
 from .removal import Found, read_payload, removal
 from .request import Request
 from .windows import OVERLAP, Window, windows
+
+KEYS_AT_ONCE = 20
+PERMITS_AT_ONCE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Mended:
+    """How many permits were ``freed`` that nobody held, how many jobs ``unparked`` that nobody else would have let go
+    on; ``trouble`` are errors on keys that others broke."""
+
+    freed: int
+    unparked: int
+    trouble: Sequence[str]
 
 
 class Parked:
@@ -47,3 +61,15 @@ class Parked:
     def dequeue(self, name: str, found: Sequence[Found]) -> Request[list[bool]]:
         """Take parked jobs out, as `Queues.dequeue` does it."""
         return removal(self._keys, self._keys.parked(name), found, self._ended_ttl)
+
+    def mend(self) -> Request[Mended]:
+        """Free permits whose reservation is gone, and put jobs back on their queues that wait although there are
+        permits left; under some of the keys. May be done by several at once."""
+        keys = self._keys
+        names = [keys.none, keys.parking, keys.queues, keys.bell]
+        return Request("mend_permits", names, [keys.prefix, KEYS_AT_ONCE, PERMITS_AT_ONCE], _mended)
+
+
+def _mended(reply: list[Any]) -> Mended:
+    freed, unparked, trouble = reply
+    return Mended(freed, unparked, [str(message, "utf-8", "replace") for message in trouble])

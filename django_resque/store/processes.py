@@ -25,8 +25,8 @@ class WorkerProcessInfo:
     ``identity`` is what its machine tells it by. ``lease`` is when its lease ends (unix seconds, Redis' clock, 0 when
     it was declared dead) and ``alive`` whether that is to come. ``kind`` is ``worker`` or ``scheduler``, ``mode``
     ``running``, ``paused`` or ``stopping``; empty when it does not say. ``queues`` is what it was told to serve,
-    ``started`` a unix time, ``launch`` the token under which it was started in the background, ``workers`` the ids of
-    its slots on the boards. What is not known is empty or 0.
+    ``started`` a unix time, ``launch`` the token under which it was started in the background, ``seal`` what proves
+    how it was started, ``workers`` the ids of its slots on the boards. What is not known is empty or 0.
     """
 
     name: str
@@ -40,6 +40,7 @@ class WorkerProcessInfo:
     performers: int = 0
     started: float = 0.0
     launch: str = ""
+    seal: str = ""
     argv: Sequence[str] = ()
     log: str = ""
     cwd: str = ""
@@ -161,6 +162,7 @@ def _process(member: str, lease: float, now: float, detail: Sequence[bytes | Non
         performers=int(told.number("performers")) or len(workers),
         started=told.number("started"),
         launch=told.text("launch"),
+        seal=told.text("seal"),
         argv=told.texts("argv"),
         log=told.text("log"),
         cwd=told.text("cwd"),

@@ -9,6 +9,7 @@ from typing import Any
 
 from .. import log
 from ..store import Request, StaleWorker, Store
+from ..store.parked import Mended
 from . import foreign
 from .ledger import Ledger
 from .shrinking import Shrinking
@@ -17,6 +18,8 @@ SHRINK_EVERY = 10.0
 """Seconds between two looks at the failures beyond ``RESQUE["FAILED_MAX"]``."""
 PRUNE_EVERY = 60.0
 """Seconds between two looks for dead workers of other programs, as in Ruby's."""
+MEND_EVERY = 30.0
+"""Seconds between two looks for permits that nobody holds and jobs that wait for them."""
 _AT_ONCE = 20
 """Requests made for one look at the failures, so that a long list is not walked in one go."""
 
@@ -30,7 +33,7 @@ class Chores:
         self._shrinking = Shrinking(store.failures)
         self._to_do: deque[tuple[Request[Any], Any]] = deque()
         self._left = 0
-        self._next_shrink = self._next_prune = 0.0
+        self._next_shrink = self._next_prune = self._next_mending = 0.0
 
     def look(self, failures: int, now: float) -> None:
         """See what is to be done when there are so many ``failures``."""
@@ -42,6 +45,9 @@ class Chores:
         if now >= self._next_prune:
             self._next_prune = now + PRUNE_EVERY
             self._to_do.append((self._store.workers.stale_foreign(), self._prune))
+        if now >= self._next_mending:
+            self._next_mending = now + MEND_EVERY
+            self._to_do.append((self._store.parked.mend(), self._mended))
 
     @property
     def has_work(self) -> bool:
@@ -66,6 +72,14 @@ class Chores:
         for worker in stale or ():
             record = foreign.failure_of(worker, datetime.now(UTC))
             self._to_do.append((self._store.workers.prune(worker, record), _pruned(worker.id)))
+
+    def _mended(self, mended: Mended | None) -> None:
+        if mended is None:
+            return
+        for message in mended.trouble:
+            self._ledger.trouble(message)
+        if mended.freed or mended.unparked:
+            log.permits_mended(mended.freed, mended.unparked)
 
 
 def _done(result: object) -> None:

@@ -21,7 +21,7 @@ from ..conf import Config
 from ..errors import DirtyExit, JobEnded, JobTimeout, PoisonJob
 from ..job import Job
 from ..limits import retry_delay
-from ..signals import before_first_fork, before_fork
+from ..signals import before_first_fork, before_fork, send_safely
 from ..store import Entry
 from . import descendants, entries
 from .entries import Death
@@ -37,7 +37,7 @@ from .slot import Child, Held, Slot, kill
 SHOWN_AFTER = 0.05
 """Seconds after which a running job appears on the boards, and the jobs behind it are taken back."""
 OUTPUT_EVERY = 2.0
-"""Seconds between two tellings of what a running job has written."""
+"""Seconds between two tellings of what a running job has written; the first comes as soon as there is something."""
 KILLED_AFTER = 10.0
 """Seconds after its timeout at which a job that still runs is killed."""
 DISMISSAL = 1.0
@@ -141,14 +141,14 @@ class Crew:
         if not self._forked:
             self._forked = True
             if before_first_fork.receivers:
-                log.signal_receivers_failed(before_first_fork.send_robust(None, worker=name))
+                log.signal_receivers_failed(send_safely(before_first_fork, None, worker=name))
             threads = [thread.name for thread in threading.enumerate() if thread is not threading.main_thread()]
             if threads:
                 log.threads_at_fork(threads)
             gc.collect()
             gc.freeze()  # what is there now is shared with the children as long as their collectors do not touch it
         if before_fork.receivers:
-            log.signal_receivers_failed(before_fork.send_robust(None, worker=name))
+            log.signal_receivers_failed(send_safely(before_fork, None, worker=name))
         _close_connections()
         child = slot.start(title=self._title, worker=name, forget=lambda: self._forget_in_child(slot))
         self._mailbox.add(child.reports.reader, (slot, child))
@@ -247,8 +247,10 @@ class Crew:
             if not held.shown:
                 held.shown, held.told_at = True, now
                 if not held.lost:
-                    self._ledger.tell(entries.running(slot.worker, held.reserved, held.job, now - held.since))
-            elif written > held.written and now - held.told_at >= OUTPUT_EVERY:
+                    self._ledger.tell(
+                        entries.running(slot.worker, held.reserved, held.job, now - held.since, held.progress)
+                    )
+            elif written > held.written and now - held.told_at >= (OUTPUT_EVERY if held.written else 0):
                 held.written = written
                 self._tell_how_far(slot, held, now, slot.output.tail)
 

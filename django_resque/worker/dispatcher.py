@@ -17,7 +17,7 @@ from setproctitle import setproctitle
 from .. import log
 from ..job import MAX_READABLE
 from ..limits import limits_of
-from ..signals import worker_started, worker_stopped
+from ..signals import send_safely, worker_started, worker_stopped
 from ..store import Answer, Reserved, Store, Turn
 from . import descendants, entries
 from .chores import Chores
@@ -113,7 +113,7 @@ class Dispatcher:
             signal.pthread_sigmask(signal.SIG_BLOCK, _STOP)  # one more of them must not spoil an orderly end
             self.crew.dismiss()
             if worker_stopped.receivers:
-                log.signal_receivers_failed(worker_stopped.send_robust(None, worker=self.ledger.name))
+                log.signal_receivers_failed(send_safely(worker_stopped, None, worker=self.ledger.name))
             if self.scheduling is not None:
                 self.ledger.ask_at_the_end(self.scheduling.release())
             self._give_back()
@@ -455,7 +455,7 @@ class Dispatcher:
         log.worker_started(self.ledger.name, str(self.options.selection), len(self.crew.slots))
         if worker_started.receivers:
             queues = str(self.options.selection)
-            log.signal_receivers_failed(worker_started.send_robust(None, worker=self.ledger.name, queues=queues))
+            log.signal_receivers_failed(send_safely(worker_started, None, worker=self.ledger.name, queues=queues))
 
     def _settle(self, turn: Turn, answer: Answer) -> None:
         if answer.state == "gone":
@@ -465,6 +465,7 @@ class Dispatcher:
             log.all_paused()
         self._all_paused = answer.state == "paused"
         self._let_begin(turn, {*answer.refused, *answer.kept})
+        self._expect_retries(turn)
         if answer.look is not None:
             self._look_around(answer)
         self.intake.answered(turn, answer)
@@ -530,6 +531,12 @@ class Dispatcher:
                 self.waiting.append(held)
             elif held is not None:
                 log.job_kept(held.job)
+
+    def _expect_retries(self, turn: Turn) -> None:
+        if self.scheduling is not None:
+            for entry in turn.entries:
+                if entry.kind == "retry":
+                    self.scheduling.expect_retry(time.monotonic() + float(entry.status))
 
     def _end_the_burst(self, turn: Turn) -> None:
         """Stop when nothing is left, in queues that have come into being meanwhile too."""

@@ -48,12 +48,13 @@ class Death:
         return f"ended with exit status {self.code} and without a report"
 
 
-def running(worker: str, reserved: Reserved, job: Job, seconds: float) -> Entry:
+def running(worker: str, reserved: Reserved, job: Job, seconds: float, progress: bytes = b"") -> Entry:
     """The job has been running for ``seconds``: the boards show it."""
     current = dump_json({"queue": reserved.queue, "run_at": datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")})
     by = dump_json({"worker": worker.rpartition(":")[0]})
     record = b'%b,"payload":%b,%b' % (current[:-1], payload_object(reserved.payload), by[1:])
-    return Entry("running", worker, reserved.token, job.status_id, _running(worker, job, seconds, b""), record=record)
+    status = _running(worker, job, seconds, progress)
+    return Entry("running", worker, reserved.token, job.status_id, status, record=record)
 
 
 def under_way(worker: str, reserved: Reserved, job: Job, seconds: float, progress: bytes, output: bytes) -> Entry:
@@ -143,14 +144,16 @@ def too_large(worker: str, reserved: Reserved, job: Job) -> Entry:
 
 def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
     """Its performer died without a report; the record is for the case that this was its last crash."""
-    record = _failure(worker, reserved, PoisonJob.__name__, _poison(reserved, f"it {death}"), (), _of(death, output))
+    record = _failure(
+        worker, reserved, PoisonJob.__name__, _poison(reserved, f"it {death}"), (), _of(death, output), job
+    )
     return _failed("crashed", worker, reserved, job, record, output)
 
 
 def crashed_for_good(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
     """Its performer died without a report, and it must not begin again."""
     error = f"The performer {death}; on_crash is 'fail', so the job is not begun again"
-    record = _failure(worker, reserved, DirtyExit.__name__, error, (), _of(death, output))
+    record = _failure(worker, reserved, DirtyExit.__name__, error, (), _of(death, output), job)
     return _failed("failed", worker, reserved, job, record, output)
 
 
@@ -191,13 +194,13 @@ def recovered(worker: str, reserved: Reserved, job: Job) -> Entry:
 def forgotten(worker: str, reserved: Reserved, job: Job) -> Entry:
     """Redis has forgotten how it ended, and it must not begin again."""
     error = "Redis has forgotten how the job ended; on_crash is 'fail', so it is not begun again"
-    return _failed("failed", "", reserved, job, _failure(worker, reserved, DirtyExit.__name__, error))
+    return _failed("failed", "", reserved, job, _failure(worker, reserved, DirtyExit.__name__, error, job=job))
 
 
 def interrupted_for_good(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
     """It was killed so that the worker could stop in time, and must not begin again."""
     error = "The worker was stopped and its grace period ended; on_crash is 'fail', so the job is not begun again"
-    record = _failure(worker, reserved, DirtyExit.__name__, error, (), {"output": _tail(output)})
+    record = _failure(worker, reserved, DirtyExit.__name__, error, (), {"output": _tail(output)}, job)
     return _failed("failed", worker, reserved, job, record, output)
 
 
@@ -259,12 +262,13 @@ def _bequest(
     elif begun_by:
         act = "fail"
         error = "The worker process died; on_crash is 'fail', so the job is not begun again"
-        record = _failure(worker, reserved, DirtyExit.__name__, error)
+        record = _failure(worker, reserved, DirtyExit.__name__, error, job=job)
     elif counts and reserved.crashes is not None:
         crashes += 1
         if crashes >= max_crashes:
             act = "fail"
-            record = _failure(worker, reserved, PoisonJob.__name__, _poison(reserved, "the whole worker process died"))
+            error = _poison(reserved, "the whole worker process died")
+            record = _failure(worker, reserved, PoisonJob.__name__, error, job=job)
     failed, waiting = status_record(Status.FAILED, job), status_record(Status.WAITING, job)
     return Bequest(act, reserved.token, job.status_id, failed, waiting, record, crashes)
 

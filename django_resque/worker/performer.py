@@ -26,7 +26,7 @@ from ..errors import DontPerform, InvalidPayload
 from ..job import Job
 from ..limits import failed_attempts, retry_delay, wait_before
 from ..perform import Alarm, Surroundings, drop_connections, perform
-from ..signals import after_fork, after_retry, on_failure
+from ..signals import after_fork, after_retry, on_failure, send_safely
 from .channel import Channel
 from .descendants import ENVIRONMENT, become_subreaper, end_children, mark
 from .report import Progress, Report
@@ -185,7 +185,7 @@ class Performer:
         log.mail_failures_to_admins()
         setproctitle(f"{self._title}: Waiting")
         if after_fork.receivers:
-            log.signal_receivers_failed(after_fork.send_robust(None, worker=self._worker))
+            log.signal_receivers_failed(send_safely(after_fork, None, worker=self._worker))
 
     def _is_wanted(self) -> bool:
         """Wait until a spare performer is needed. False when it never will be."""
@@ -266,16 +266,20 @@ class Performer:
         if alarm is not None and alarm.rang:
             drop_connections()  # before anybody takes the job for ended
             self._to_be_replaced = True
+        self._tidy_up()
+        if left:
+            log.descendants_ended(job, left)
+            self._to_be_replaced = True  # objects that stand for them are left, such as multiprocessing's own
+        return ended
+
+    def _tidy_up(self) -> None:
+        """Take back the output, and undo what the project's code has done to this process."""
         try:
             self._release_output()
             self._surroundings.restore()
         except OSError as error:  # such as a descriptor that the command has closed
             log.performer_is_spoilt(error)
             self._to_be_replaced = True
-        if left:
-            log.descendants_ended(job, left)
-            self._to_be_replaced = True  # objects that stand for them are left, such as multiprocessing's own
-        return ended
 
     def _attempt(self, job: Job, packet: Packet, alarm: Alarm | None) -> _Ended:
         """Perform the job; when this returns, no code of the command's is called any more."""
@@ -300,10 +304,10 @@ class Performer:
         """Tell receivers what has become of the job."""
         failed, attempt = ended.failure, failed_attempts(job) + 1
         if ended.retry is None and on_failure.receivers:
-            results = on_failure.send_robust(Job, job=job, error=failed, attempt=attempt)
+            results = send_safely(on_failure, Job, job=job, error=failed, attempt=attempt)
             log.receivers_failed(results, job)
         elif ended.retry is not None and after_retry.receivers:
-            results = after_retry.send_robust(Job, job=job, error=failed, attempt=attempt, delay=ended.retry)
+            results = send_safely(after_retry, Job, job=job, error=failed, attempt=attempt, delay=ended.retry)
             log.receivers_failed(results, job)
 
     def _tell_of_failure(self, packet: Packet, exception: str, message: str) -> None:
@@ -316,12 +320,9 @@ class Performer:
         error = kind(message)
         log.job_lost(job, error)
         if on_failure.receivers:
-            self._capture_output()
-            try:
-                results = on_failure.send_robust(Job, job=job, error=error, attempt=failed_attempts(job) + 1)
-                log.receivers_failed(results, job)
-            finally:
-                self._release_output()
+            results = send_safely(on_failure, Job, job=job, error=error, attempt=failed_attempts(job) + 1)
+            log.receivers_failed(results, job)
+            self._tidy_up()  # what they wrote has gone to the worker's own output: this job's has been told
 
     def _leaves(self) -> bool:
         if self._to_be_replaced or self._performed >= self._max_jobs:

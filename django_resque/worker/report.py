@@ -30,7 +30,7 @@ class Progress(NamedTuple):
     def load(cls, packet: bytes) -> Progress:
         """Raises `ValueError` for what `dump` has not made."""
         token, found = packet[1:].decode().split("\n", 1)
-        progress = json.loads(found)
+        progress = _read_json(found)
         if not isinstance(progress, list) or len(progress) != 3:
             raise ValueError("this is no progress")
         return cls(token, found.encode())
@@ -104,18 +104,22 @@ class Report(NamedTuple):
             raise ValueError("this is no report")
         if not rest.startswith("\n"):
             if rest:
-                json.loads(rest)
+                _read_json(rest)
             result = rest.encode()
             return cls(token, "", "", (), "", leaving == "1", duration, output_end, delay, result, outcome)
         exception, error, backtrace, exit_status = _read_failure(rest)
         return cls(token, exception, error, backtrace, exit_status, leaving == "1", duration, output_end, delay)
 
 
-def _read_failure(text: str) -> list[Any]:
+def _read_json(text: str) -> Any:
     try:
-        found = json.loads(text)
+        return json.loads(text)
     except RecursionError as error:
-        raise ValueError("this is no report") from error
+        raise ValueError("nothing of ours is nested so deeply") from error
+
+
+def _read_failure(text: str) -> list[Any]:
+    found = _read_json(text)
     if not isinstance(found, list) or list(map(type, found)) != [str, str, list, str] or not found[0]:
         raise ValueError("this is no report")
     if any(type(line) is not str for line in found[2]):

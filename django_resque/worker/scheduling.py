@@ -27,6 +27,10 @@ class Scheduling:
         self._promoter.look(due=look.due, retry_due=look.retry_due, time=time, now=now)
         self._recurring.look(version=look.schedule, time=time, now=now)
 
+    def expect_retry(self, at: float) -> None:
+        """Take note that a job is to be tried again at this monotonic moment."""
+        self._promoter.expect_retry(at)
+
     @property
     def next_at(self) -> float | None:
         """When there is something to do, monotonic."""

@@ -212,6 +212,7 @@ def test_a_worker_that_takes_too_long_to_stop_has_not_stopped(worker: Callable[.
     told(facts, "job:started")
     ran = run("stop", "--timeout=1", ok=False)
     assert "acknowledged, not yet" in ran.out
+    assert ran.err.count("1 job(s) still run there") == 1
     facts.rpush("job:go", "")
     assert process.wait() == 0
 

@@ -17,6 +17,7 @@ import redis
 from django_resque import enqueue, enqueue_many
 from django_resque.errors import StoreUnavailable
 from django_resque.store import store
+from tests.processes_in_redis import lasting
 from tests.proxy import Proxy
 from tests.servers import RedisServer
 from tests.workers import WorkerProcess, told, until
@@ -79,11 +80,7 @@ def assert_all_is_well(server: RedisServer) -> None:
     """No failure, no crash, and nothing left of a worker."""
     assert store().stats.counters().failed == 0
     with server.client() as client:
-        keys = {key.decode() for key in client.keys()}
-    assert {key for key in keys if not key.startswith(("resque:job:", "resque:django:producer:"))} == {
-        "resque:queues",
-        "resque:stat:processed",
-    }
+        assert lasting(client) == {"queues", "stat:processed", "django:recent"}
 
 
 # -- conversations that break off --------------------------------------------------------------------------------------

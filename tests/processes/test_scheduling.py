@@ -1,4 +1,4 @@
-"""Several schedulers on one Redis, some of them killed: each delayed job and each slot of the schedule is enqueued once."""
+"""Several schedulers on one Redis, some of them killed: each delayed job and each slot is enqueued once."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ import pytest
 from django_resque import enqueue, enqueue_to, using
 from django_resque.failure import Failure
 from django_resque.store import store
+from tests.processes_in_redis import lasting
 from tests.workers import told, until
 
 
@@ -407,10 +408,8 @@ def test_a_pidfile_is_there_while_the_worker_runs(worker, tmp_path):
 
 def assert_nothing_is_left(clean_redis):
     """No worker, no process and no reservation."""
-    keys = {str(key, "utf-8") for key in clean_redis.scan_iter()}
-    assert keys <= {"resque:queues", "resque:queue:default", "resque:stat:processed", "resque:stat:failed"} | {
-        key for key in keys if key.startswith(("resque:job:", "resque:django:producer:", "resque:django:crashes"))
-    }
+    results = {"queues", "queue:default", "stat:processed", "stat:failed", "django:recent", "django:crashes"}
+    assert lasting(clean_redis) <= results
 
 
 # -- the wire ----------------------------------------------------------------------------------------------------------

@@ -39,6 +39,7 @@ STALLED_AFTER = 30.0
 CHILDREN_END_WITHIN = 3.0
 """Seconds after the last job in which what it has left behind must be gone."""
 PREFIX = "resque:"
+_LOCKS = (f"{PREFIX}resque_scheduler_leader_lock", f"{PREFIX}{PREFIX}resque_scheduler_master_lock")
 TOLD_AT_MOST = 3
 """Violations of one promise that are told in full."""
 
@@ -242,13 +243,13 @@ def _statuses(client: redis.Redis) -> dict[str, int]:
 
 def _keys_left(client: redis.Redis) -> list[str]:
     """The keys that must not be there when all workers have ended."""
-    fine = (f"{PREFIX}job:", f"{PREFIX}queues", f"{PREFIX}failed", f"{PREFIX}stat:processed", f"{PREFIX}stat:failed")
+    results = ("queues", "failed", "stat:processed", "stat:failed", "django:recent")
+    fine = (f"{PREFIX}job:", *[f"{PREFIX}{name}" for name in results])
     found = []
     for key in sorted(name.decode() for name in client.scan_iter(f"{PREFIX}*", count=1000)):
-        private = key.startswith(f"{PREFIX}django:")
-        if private and client.ttl(key) >= 0 and not key.endswith(":crashes"):
+        if key.startswith((f"{PREFIX}django:", *_LOCKS)) and client.ttl(key) >= 0 and not key.endswith(":crashes"):
             continue  # it goes by itself
-        if not private and (key.startswith(fine[:1]) or key in fine):
+        if key.startswith(fine[:1]) or key in fine:
             continue
         found.append(f"{key} ({client.type(key).decode()})")
     return found

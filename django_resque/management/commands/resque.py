@@ -24,7 +24,8 @@ class Command(BaseCommand):
     requires_system_checks = []  # what is wrong with the project must not keep anybody from stopping a worker
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        # Else it would take what belongs to a command that is enqueued for its own options.
+        parser = super().create_parser(prog_name, subcommand, allow_abbrev=False, **kwargs)
         self._parser = parser
         return parser
 

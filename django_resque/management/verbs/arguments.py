@@ -7,8 +7,8 @@ from argparse import PARSER, REMAINDER
 from collections.abc import Sequence
 
 from ...conf import config
+from ...errors import InvalidArguments, InvalidQueue
 from ...job import check_queue
-from ...errors import InvalidQueue
 from ...typed_line import Call, read_line, read_plainly
 from ..running import at_least
 from .verb import UsageError
@@ -27,12 +27,16 @@ def add_line_argument(parser: argparse.ArgumentParser, *, may_be_missing: bool =
 def typed(line: Sequence[str], *, check: bool = True) -> tuple[str, Call]:
     """The command and the call that were typed; the command is asked unless ``check`` or ``RESQUE["CHECK"]`` is off.
 
-    Raises `UsageError`, and what `read_line` raises.
+    Raises `UsageError`, also where the command does not take the arguments, and what else `read_line` raises.
     """
     name, *words = line[1:] if line[:1] == ["--"] else line
     if name.startswith("-"):
         raise UsageError(f"{name} is unknown here; what belongs to the command stands behind its name")
-    return name, (read_line if check and config().check else read_plainly)(name, words)
+    read = read_line if check and config().check else read_plainly
+    try:
+        return name, read(name, words)
+    except InvalidArguments as error:
+        raise UsageError(str(error)) from error
 
 
 def add_page_arguments(parser: argparse.ArgumentParser, *, limit: int = 50) -> None:

@@ -122,9 +122,11 @@ class Cleanup(Verb):
 
 def tell_of_running_jobs(terminal: Terminal) -> Progress:
     """Says, as they answer, for whose jobs one has to wait."""
+    told: set[str] = set()
 
     def tell(result: Result) -> None:
-        if result.outcome is Outcome.ACKNOWLEDGED and result.running:
+        if result.outcome is Outcome.ACKNOWLEDGED and result.running and result.target.name not in told:
+            told.add(result.target.name)
             terminal.note(f"{result.target.name} is stopping; {len(result.running)} job(s) still run there")
 
     return tell

@@ -178,7 +178,7 @@ def _wait(job: Job, seconds: float, terminal: Terminal) -> tuple[int, dict[str, 
     if status is Status.UNKNOWN:
         raise EnqueueError(f"Nothing is known any more of {job}", (job,))
     result = "" if tracked.result is None else f": {tracked.result}"
-    terminal.line(f"{status.word}{result or tracked.outcome and f' ({tracked.outcome})'}")
+    terminal.line(f"{status.word}{result or (f' ({tracked.outcome})' if tracked.outcome else '')}")
     return OK if status is Status.COMPLETE else NO, {"status": status.word, "result": tracked.result}
 
 

@@ -135,9 +135,9 @@ def show_failure(failure: Failure, terminal: Terminal) -> None:
 def _history(history: object) -> list[str]:
     attempts = history if isinstance(history, list) else []
     return [
-        f"attempt {attempt.get('attempt')}, {attempt.get('failed_at')}: {attempt.get('exception')}: {attempt.get('error')}"
-        for attempt in attempts
-        if isinstance(attempt, dict)
+        f"attempt {each.get('attempt')}, {each.get('failed_at')}: {each.get('exception')}: {each.get('error')}"
+        for each in attempts
+        if isinstance(each, dict)
     ]
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from ...errors import StoreError
 from ...failure import Failure
+from ...log_format import clean
 from ...store import Counters, Health, Worker, WorkerProcessInfo, store
 from .. import moments
 from ..records import failure_record, job_record, line_of, unix
@@ -17,6 +18,13 @@ from ..running import seconds
 from ..terminal import HAS_RICH, Terminal
 from .queues import queue_records
 from .verb import OK, UsageError, Verb
+
+if HAS_RICH:
+    from rich import box
+    from rich.console import Console, Group
+    from rich.live import Live
+    from rich.table import Table
+    from rich.text import Text
 
 FAILURES = 5
 """Shown by top."""
@@ -125,7 +133,7 @@ class Stats(Verb):
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         board = Board.read()
         terminal.json(board.record())
-        terminal.table(["", ""], _numbers(board))
+        terminal.table(["jobs and workers", "count"], _numbers(board))
         if board.queues:
             terminal.line()
             _show_queues(board, terminal)
@@ -282,9 +290,7 @@ def _show_once(board: Board, terminal: Terminal) -> None:
 # -- live --------------------------------------------------------------------------------------------------------------
 
 
-def _live(console: Any, interval: float) -> None:
-    from rich.live import Live  # noqa: PLC0415  it may not be installed
-
+def _live(console: Console, interval: float) -> None:
     before: tuple[float, int] | None = None
     with Live(console=console, screen=True, auto_refresh=False) as live:
         while True:
@@ -301,20 +307,15 @@ def _live(console: Any, interval: float) -> None:
             time.sleep(interval)
 
 
-def _text(text: str, style: str = "") -> Any:
-    from rich.text import Text  # noqa: PLC0415
-
-    from ...log_format import clean  # noqa: PLC0415
-
+def _text(text: str, style: str = "") -> Text:
     return Text(clean(text), style=style)
 
 
-def _frame(board: Board, rate: float | None) -> Any:
-    from rich import box  # noqa: PLC0415
-    from rich.console import Group  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
-    parts = [_text(_headline(board, rate), "bold"), *(_text(f"! {alert}", "bold red") for alert in board.alerts)]
+def _frame(board: Board, rate: float | None) -> Group:
+    parts: list[Text | Table] = [
+        _text(_headline(board, rate), "bold"),
+        *(_text(f"! {alert}", "bold red") for alert in board.alerts),
+    ]
     for headers, rows_of in _TABLES:
         table = Table(box=box.SIMPLE_HEAD, pad_edge=False, expand=True)
         for header in headers:

@@ -116,10 +116,10 @@ class Dequeue(Verb):
 
     name = "dequeue"
     help = (
-        "Take jobs out before they are performed, wherever they wait: in queues, delayed, to be tried again, parked.\n\n"
-        "Those of a command; or, with arguments behind its name, those of exactly this line; or by their ids; or all of"
-        " a queue. Each is either removed or performed, never both; it counts as cancelled. The exit code is 1 when none"
-        " was found."
+        "Take jobs out before they are performed, in queues, delayed, parked or to be tried again.\n\n"
+        "Those of a command; or, with arguments behind its name, those of exactly this line; or by their ids; or all"
+        " of a queue. Each is either removed or performed, never both; it counts as cancelled. The exit code is 1 when"
+        " none was found."
     )
     has_json = True
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from ... import control, launching
 from ...control import Result, Target
+from ...errors import NotStarted
 from ...store import WorkerProcessInfo
 from .. import background
 from ..background import Outcome, Plan
@@ -45,7 +46,7 @@ class Restart(Verb):
             timeout=options["timeout"],
             progress=tell_of_running_jobs(terminal),
         )
-        outcomes = _start_again([result.target for result in stopped if result.done], launching.TIMEOUT)
+        outcomes = _start_again([result.target for result in stopped if result.done], terminal)
         return _show(targets, reasons, stopped, outcomes, terminal)
 
 
@@ -58,13 +59,13 @@ def why_not(target: Target) -> str:
         return f"it can be started again on its own host only: run restart on {process.host or 'that one'}"
     if not process.launch:
         return "it was not started in the background: stop it, and whatever has started it starts it again"
-    if not launching.options_of(process):
-        return "it does not say how it was started"
+    if not launching.options_of(process) or not launching.is_genuine(process):
+        return "how it was started is not known for certain (has SECRET_KEY changed since?): stop it, and start another"
     return ""
 
 
-def _start_again(targets: Sequence[Target], timeout: float) -> dict[str, Outcome]:
-    """By the name that each had."""
+def _start_again(targets: Sequence[Target], terminal: Terminal) -> dict[str, Outcome]:
+    """What was started, by the name that each had."""
     alike: dict[Plan, list[str]] = {}
     for target in targets:
         assert target.process is not None
@@ -72,7 +73,10 @@ def _start_again(targets: Sequence[Target], timeout: float) -> dict[str, Outcome
     found: dict[str, Outcome] = {}
     for plan, names in alike.items():
         several = Plan(plan.arguments, plan.log, len(names), plan.cwd)
-        found.update(zip(names, background.start(several, timeout), strict=True))
+        try:
+            found.update(zip(names, background.start(several, launching.TIMEOUT), strict=True))
+        except NotStarted as error:  # the others are to start all the same
+            terminal.error(f"{', '.join(names)} cannot be started again: {error}")
     return found
 
 

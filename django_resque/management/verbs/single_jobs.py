@@ -83,9 +83,10 @@ def _look_up(job_id: str) -> _Known:
     for job, place in _places(job_id, seen):
         if job is not None:
             return _Known(seen, job, place)
-    for failure in store().failures.iterate():
-        if failure.job is not None and failure.job.id == job_id:
-            return _Known(seen, failure.job, "the failed list", failure)
+    if seen is None or (seen.status is not Status.COMPLETE and not seen.outcome):
+        for failure in store().failures.iterate():
+            if failure.job is not None and failure.job.id == job_id:
+                return _Known(seen, failure.job, "the failed list", failure)
     return _Known(seen)
 
 
@@ -106,9 +107,9 @@ def _places(job_id: str, seen: Seen | None) -> Iterator[tuple[Job | None, str]]:
     for name in queues:
         yield next((each.job for each in store().queues.find(name, is_it)), None), f"the queue {name}"
     delayed = next(store().delayed.find(is_it), None)
-    yield delayed and delayed.job, "the delayed jobs"
+    yield delayed.job if delayed else None, "the delayed jobs"
     retry = next(store().retries.find(is_it), None)
-    yield retry and retry.job, "the retries"
+    yield retry.job if retry else None, "the retries"
     for key in store().parked.names():
         for window in store().parked.windows(key):
             for raw in window.elements:
@@ -126,8 +127,9 @@ def _show(job_id: str, known: _Known, output: str, terminal: Terminal) -> None:
     if known.seen is not None:
         for title, text in _facts(known.seen):
             terminal.line(f"  {title:<9}  {text}")
-    if known.job is not None and known.job.extra:
-        terminal.line(f"  limits     {', '.join(f'{key}={value}' for key, value in known.job.extra.items())}")
+    limits = job_record(known.job)["extra"] if known.job is not None else {}
+    if limits:
+        terminal.line(f"  limits     {', '.join(f'{key}={value}' for key, value in limits.items())}")
     if output and known.failure is None:
         terminal.line("  output")
         terminal.line("\n".join(f"    {line}" for line in output.rstrip("\n").split("\n")))
@@ -179,8 +181,8 @@ class Track(Verb):
     name = "track"
     help = (
         "Tell the status of jobs by their ids: waiting, scheduled, running, failed, complete or unknown.\n\n"
-        "With --wait it waits for their ends, and tells how far they are; the exit code is then 0 when all are complete."
-        " Without it, 1 means that nothing is known of one of them."
+        "With --wait it waits for their ends, and tells how far they are; the exit code is then 0 when all are"
+        " complete. Without it, 1 means that nothing is known of one of them."
     )
     has_json = True
 

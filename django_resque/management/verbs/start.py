@@ -11,10 +11,10 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ... import launching
 from ...conf import config
-from ...errors import ConfigurationError
+from ...errors import ConfigurationError, NotStarted
 from ...hint import did_you_mean
 from .. import background
-from ..background import Plan
+from ..background import Outcome, Plan
 from ..commands.resque_scheduler import Command as SchedulerCommand
 from ..commands.resque_worker import Command as WorkerCommand
 from ..running import at_least, seconds
@@ -115,6 +115,8 @@ def plan_of(name: str, entry: Mapping[str, Any], verbosity: int = 1) -> Plan:
     parser = CommandParser(called_from_command_line=False, conflict_handler="resolve", add_help=False)
     verb.add_arguments(parser)
     argv = [f"{_OPTIONS[key]}={value}" for key, value in entry.items() if key in _OPTIONS]
+    if "log" in entry:
+        argv.append(f"--log={background.below_base_dir(entry['log'])}")
     try:
         found = vars(parser.parse_args([*argv, *entry.get("options", ())]))
         return verb.plan({"verbosity": verbosity, **found})
@@ -124,9 +126,16 @@ def plan_of(name: str, entry: Mapping[str, Any], verbosity: int = 1) -> Plan:
 
 def start(plans: Sequence[Plan], timeout: float, terminal: Terminal) -> int:
     """Start what is planned, and show what came of it; the exit code."""
-    outcomes = [outcome for plan in plans for outcome in background.start(plan, timeout)]
+    outcomes: list[Outcome] = []
+    all_begun = True
+    for plan in plans:
+        try:
+            outcomes += background.start(plan, timeout)
+        except NotStarted as error:  # the others are to start all the same
+            all_begun = False
+            terminal.error(str(error))
     terminal.json([outcome.as_json() for outcome in outcomes])
-    return OK if background.show(outcomes, timeout, terminal) else NO
+    return OK if background.show(outcomes, timeout, terminal) and all_begun else NO
 
 
 def add_timeout_argument(parser: argparse.ArgumentParser) -> None:
@@ -149,6 +158,5 @@ _OPTIONS = {
     "count": "--workers",
     "performers": "--performers",
     "interval": "--interval",
-    "log": "--log",
 }
 """The keys of an entry, and the options of `Start` that they stand for."""

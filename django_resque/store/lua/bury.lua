@@ -7,7 +7,8 @@
 --       failure record already), token, crashes to note
 --       (-1 = none), status id, status when failed, status when requeued, failure record
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, worker:<id>:started, stat:processed:<id>,
---       stat:failed:<id>, django:permits:<key>, django:parked:<key>, and the channel django:ended:<id>
+--       stat:failed:<id>, django:permits:<key>, django:parked:<key>, django:unparked:<key>, and the channel
+--       django:ended:<id>
 -- Returns {reservations left, {token, …} of those that were still there, {trouble, …}}.
 local prefix = ARGV[1]
 if redis.call('HEXISTS', KEYS[2], 'number') == 1 or not redis.call('ZSCORE', KEYS[4], ARGV[2]) then
@@ -32,18 +33,26 @@ local function try(...) -- for what people look at: it must not stand in the way
 end
 
 local name = string.match(ARGV[2], '^%S+')
-local function free(token, key) -- its permit; the job that has waited for it longest goes back to its queue
-  if key == '' or try('HDEL', prefix .. 'django:permits:' .. key, name .. '.' .. token) ~= 1 then
-    return
-  end
+local function free(token, key) -- its permit; whether it had one
+  return key ~= '' and try('HDEL', prefix .. 'django:permits:' .. key, name .. '.' .. token) == 1
+end
+
+local function let_go_first(key, payload) -- if it does not get a permit now, it is the first to wait for the next
+  local on_the_way = prefix .. 'django:unparked:' .. key
+  try('SADD', on_the_way, redis.sha1hex(payload))
+  try('EXPIRE', on_the_way, 60)
+end
+
+local function unpark(key) -- who has waited longest for a permit goes back to the head of its queue
   local parked = prefix .. 'django:parked:' .. key
   local first = try('LINDEX', parked, 0)
   if first then
     local line = string.find(first, '\n', 1, true) or 0
-    local queue = string.sub(first, 1, line - 1)
-    if try('LPUSH', prefix .. 'queue:' .. queue, string.sub(first, line + 1)) then
+    local queue, payload = string.sub(first, 1, line - 1), string.sub(first, line + 1)
+    if try('LPUSH', prefix .. 'queue:' .. queue, payload) then
       redis.call('LPOP', parked)
       redis.call('SADD', KEYS[6], queue)
+      let_go_first(key, payload)
       redis.pcall('PUBLISH', KEYS[12], queue)
     end
   else
@@ -88,7 +97,13 @@ for at = 7 + workers, #ARGV, 7 do
       redis.call('HDEL', KEYS[8], sha)
     end
     redis.call('HDEL', KEYS[3], token)
-    free(token, key)
+    if free(token, key) then
+      if length then -- it is the next to have one
+        let_go_first(key, payload)
+      else
+        unpark(key)
+      end
+    end
     done[#done + 1] = token
   end
 end

@@ -18,8 +18,8 @@
 --         failed, crashed, interrupted, given back: status if it fails, status if it goes back, failure record, output
 --         reply (the token is a message's): -, -, reply, the message
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>,
---       django:output:<id>, django:permits:<key>, django:parked:<key>, django:unique:<key>, django:reply:<id>,
---       and the channel django:ended:<id>
+--       django:output:<id>, django:permits:<key>, django:parked:<key>, django:unparked:<key>, django:unique:<key>,
+--       django:reply:<id>, and the channel django:ended:<id>
 -- Returns {state, server time, {refused token, …}, {token of a start that was parked or has expired, …}, queue,
 --         {payload, …}, {crashes, …}, {trouble, …}, dropped failures, {member, lease, …}, run id, length of failed,
 --         {queue, …}, reservations, {first delayed second or '', first retry or '', version of the schedule, message, …}};
@@ -170,27 +170,48 @@ local function ring(queue)
   redis.pcall('PUBLISH', KEYS[12], queue)
 end
 
-local function free(token, key) -- its permit; the job that has waited for it longest goes back to its queue
-  if key == '' or try('HDEL', prefix .. 'django:permits:' .. key, name .. '.' .. token) ~= 1 then
-    return
-  end
-  local parked = prefix .. 'django:parked:' .. key
-  local first = try('LINDEX', parked, 0)
-  if first then
-    local queue, _, _, payload = split(first)
-    if try('LPUSH', prefix .. 'queue:' .. queue, payload) then
-      redis.call('LPOP', parked)
-      redis.call('SADD', KEYS[6], queue)
-      ring(queue)
+local function let_go_first(key, payload) -- if it does not get a permit now, it is the first to wait for the next
+  local on_the_way = prefix .. 'django:unparked:' .. key
+  try('SADD', on_the_way, redis.sha1hex(payload))
+  try('EXPIRE', on_the_way, 60)
+end
+
+local function unpark(key, most) -- who has waited longest for one of so many permits goes back to the head of its queue
+  local parked, on_the_way = prefix .. 'django:parked:' .. key, prefix .. 'django:unparked:' .. key
+  local held, before = try('HLEN', prefix .. 'django:permits:' .. key) or 0, try('SCARD', on_the_way) or 0
+  -- A second one mends what was lost when others were taken out of their queues on the way.
+  for _ = 1, math.max(1, math.min(2, (tonumber(most) or 1) - held - before)) do
+    local first = try('LINDEX', parked, 0)
+    if not first then
+      redis.call('SREM', KEYS[14], key)
+      return
     end
-  else
-    redis.call('SREM', KEYS[14], key)
+    local queue, _, _, payload = split(first)
+    if not try('LPUSH', prefix .. 'queue:' .. queue, payload) then
+      return
+    end
+    redis.call('LPOP', parked)
+    redis.call('SADD', KEYS[6], queue)
+    let_go_first(key, payload)
+    ring(queue)
   end
+end
+
+local function free(token, key) -- its permit; gives how many there are
+  local permits, field = prefix .. 'django:permits:' .. key, name .. '.' .. token
+  local most = key ~= '' and try('HGET', permits, field)
+  if most then
+    redis.call('HDEL', permits, field)
+  end
+  return most
 end
 
 local function ended(token, worker, payload, key)
   redis.call('HDEL', KEYS[3], token)
-  free(token, key)
+  local most = free(token, key)
+  if most then
+    unpark(key, most)
+  end
   if any_crashes then
     redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
   end
@@ -222,7 +243,9 @@ local function requeue(token, queue, payload, key)
   if length == 1 then
     ring(queue)
   end
-  free(token, key)
+  if free(token, key) then -- it is the next to have one
+    let_go_first(key, payload)
+  end
   return true
 end
 
@@ -235,16 +258,20 @@ local function start(token, queue, payload, entry)
       redis.call('DEL', unique_key)
     end
   end
+  local goes_first = key ~= '' and try('SREM', prefix .. 'django:unparked:' .. key, redis.sha1hex(payload)) == 1
   if expires ~= '' and tonumber(now) >= tonumber(expires) then
     release()
     ended(token, '', payload, '')
     tell_the_end(status_id, expired, ARGV[10], '')
     kept[#kept + 1] = token
+    if goes_first then
+      unpark(key, most)
+    end
     return
   end
   local running = key ~= '' and try('HLEN', permits) or 0
   if key ~= '' and running >= tonumber(most) then
-    if try('RPUSH', prefix .. 'django:parked:' .. key, queue .. '\n' .. payload) then
+    if try(goes_first and 'LPUSH' or 'RPUSH', prefix .. 'django:parked:' .. key, queue .. '\n' .. payload) then
       redis.call('SADD', KEYS[14], key)
       redis.call('HDEL', KEYS[3], token)
       set_status(status_id, parked)
@@ -253,7 +280,7 @@ local function start(token, queue, payload, entry)
     end
   end
   release()
-  if key ~= '' and not try('HSET', permits, name .. '.' .. token, 1) then
+  if key ~= '' and not try('HSET', permits, name .. '.' .. token, most) then
     key = ''
   end
   if once == '1' or key ~= '' then
@@ -301,7 +328,10 @@ for at = 15 + 2 * queues, #ARGV, 8 do
       local due = string.format('%.6f', tonumber(now) + tonumber(status))
       redis.call('ZADD', KEYS[13], due, name .. '.' .. token .. '\n' .. queue .. '\n' .. record)
       redis.call('HDEL', KEYS[3], token)
-      free(token, key)
+      local most = free(token, key)
+      if most then
+        unpark(key, most)
+      end
       if any_crashes then
         redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
       end

@@ -1,4 +1,4 @@
-"""A command with a time limit, that also declares what takes effect in a later release."""
+"""A command with limits of its own."""
 
 from typing import Any
 

@@ -274,7 +274,7 @@ def _is_wanted(job: Job) -> bool:
     """Whether no receiver has anything against it."""
     if before_enqueue.receivers:
         try:
-            before_enqueue.send(Job, job=job)
+            before_enqueue.send(TrackedJob, job=TrackedJob.of(job))
         except DontCreate:
             return False
     return True

@@ -67,15 +67,21 @@ def limits_of(job: Job, info: CommandInfo | None, config: Config) -> Limits:
         on_crash = (info.on_crash if info is not None else None) or config.on_crash
     if not extra:
         return Limits(timeout or None, on_crash)
-    expires = extra.get("expires")
     unique = extra.get("unique")
     return Limits(
         timeout or None,
         on_crash,
         _or_none(check_key, unique[0]) if isinstance(unique, list) and unique else None,
         _or_none(check_concurrency, found) if isinstance(found := extra.get("concurrency"), list) else None,
-        expires if type(expires) in (int, float) and abs(expires) < MAX_INTEGER else None,
+        _expiry(job),
     )
+
+
+def _expiry(job: Job) -> float | None:
+    value = job.extra.get("expires")
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    return value if abs(value) < MAX_INTEGER else None
 
 
 # -- attempts ----------------------------------------------------------------------------------------------------------
@@ -95,10 +101,8 @@ def retry_delay(job: Job, error: BaseException, info: CommandInfo | None, config
     failure now. Calls a ``backoff`` that is a function, which may raise anything.
     """
     delay = _delay_after(job, error, info, config)
-    expires = job.extra.get("expires")
-    if delay is not None and type(expires) in (int, float) and time.time() + delay >= expires:
-        return None
-    return delay
+    expires = _expiry(job)
+    return None if delay is not None and expires is not None and time.time() + delay >= expires else delay
 
 
 def _delay_after(job: Job, error: BaseException, info: CommandInfo | None, config: Config) -> float | None:

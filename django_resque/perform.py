@@ -25,6 +25,7 @@ from .failure import printable
 from .job import Job, check_shape, dump_json
 from .limits import failed_attempts
 from .signals import after_perform, before_perform
+from .tracking import TrackedJob
 
 MAX_RESULT = 64 * 1024
 """Largest result that is kept, in bytes of JSON."""
@@ -128,7 +129,7 @@ def _perform(job: Job, redelivered: bool, alarm: Alarm | None, told: _Told) -> b
 
 def _execute_between_receivers(job: Job, bound: Bound, told: _Told) -> None:
     if before_perform.receivers:
-        before_perform.send(Job, job=job)
+        before_perform.send(TrackedJob, job=TrackedJob.of(job))
     returned = _execute(bound)
     if returned is not None and not told.result:
         try:
@@ -136,7 +137,7 @@ def _execute_between_receivers(job: Job, bound: Bound, told: _Told) -> None:
         except InvalidPayload as error:
             log.result_not_kept(job, error)
     if after_perform.receivers:
-        after_perform.send(Job, job=job, result=json.loads(told.result or b"null"))
+        after_perform.send(TrackedJob, job=TrackedJob.of(job), result=json.loads(told.result or b"null"))
 
 
 def _result(data: Any) -> bytes:

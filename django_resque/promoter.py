@@ -20,6 +20,7 @@ from .signals import before_delayed_enqueue
 from .status import Status, status_record
 from .store import DelayedJob, Due, Promoted, Promotion, Request, Revived, Store
 from .store.delayed import cancelled_status, holder_of
+from .tracking import TrackedJob
 
 LOOK_EVERY = 5.0
 """Seconds after which it looks although nothing is known to be due: that renews the schedulers' locks, and shows the
@@ -219,7 +220,7 @@ class Promoter:
 def _objection(job: Job) -> BaseException | None:
     """What a receiver of ``before_delayed_enqueue`` has against ``job``."""
     try:
-        before_delayed_enqueue.send(sender=Job, job=job)
+        before_delayed_enqueue.send(sender=TrackedJob, job=TrackedJob.of(job))
     except BaseException as error:  # a receiver may raise anything, SystemExit too: it concerns this job alone
         return error
     return None

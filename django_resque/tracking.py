@@ -31,7 +31,7 @@ class TrackedJob(Job):
         Its arguments are not kept with its status: ``args`` and ``options`` are empty. Raises a `StoreError`.
         """
         if outbox.in_use:
-            return next((cls._of(job) for job in outbox if job.id == job_id), None)
+            return next((cls.of(job) for job in outbox if job.id == job_id), None)
         seen = store().statuses.seen(job_id)
         if seen is None:
             return None
@@ -40,7 +40,10 @@ class TrackedJob(Job):
         return job
 
     @classmethod
-    def _of(cls, job: Job) -> Self:
+    def of(cls, job: Job) -> Self:
+        """The same job, of this class."""
+        if isinstance(job, cls):
+            return job
         return cls(job.command, job.args, job.options, job.queue, job.id, job.enqueued_at, job.extra)
 
     def refresh(self) -> Self:
@@ -90,8 +93,8 @@ class TrackedJob(Job):
 
     @property
     def outcome(self) -> str:
-        """How the job ended when it did not by itself: ``expired``, ``cancelled``, or ``not performed`` because a receiver
-        did not want it; else empty."""
+        """How the job ended when it did not by itself: ``expired``, ``cancelled``, or ``not performed`` because a
+        receiver did not want it; else empty."""
         return self.seen.outcome
 
     @property

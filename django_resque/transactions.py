@@ -49,9 +49,10 @@ def _tell(items: Sequence[Outgoing]) -> None:
     """Tell who wants to know what has been pushed."""
     if after_enqueue.receivers or after_schedule.receivers:
         for item in items:
-            log.receivers_failed(after_enqueue.send_robust(Job, job=item.job), item.job)
+            job = TrackedJob.of(item.job)
+            log.receivers_failed(after_enqueue.send_robust(TrackedJob, job=job), job)
             if item.delayed:
-                log.receivers_failed(after_schedule.send_robust(Job, job=item.job, due=item.due), item.job)
+                log.receivers_failed(after_schedule.send_robust(TrackedJob, job=job, due=item.due), job)
 
 
 def push_after_commit(items: Sequence[Outgoing]) -> None:
@@ -156,7 +157,7 @@ def _report(error: EnqueueError, items: Sequence[Outgoing]) -> None:
     for item in items:
         if item.job.id in lost:
             log.push_failed(item.job, item.payload, error)
-            enqueue_failed.send_robust(Job, job=item.job, error=error)
+            enqueue_failed.send_robust(TrackedJob, job=TrackedJob.of(item.job), error=error)
     _raise_after_the_other_callbacks(error)
 
 

@@ -69,6 +69,14 @@ class TurnTaker:
         return self.ask(self.reservations.condemn(dead.process, proved=proved))
 
 
+def guard(
+    *, once: bool = False, unique: str = "", id: str = "1", key: str = "", most: int = 1, expires: float | str = ""
+) -> bytes:
+    """What a start asks for: whether the job must not begin ``once`` more, the key of uniqueness that it lets go of, a
+    permit under ``key`` when there are fewer than ``most``, and that it is not ``expires``, a unix time, yet."""
+    return f"{once:d}\n{unique}\n{id}\n{key}\n{most}\n{expires}".encode()
+
+
 def digest(payload: bytes) -> str:
     return hashlib.sha1(payload).hexdigest()
 

@@ -285,9 +285,7 @@ def test_check_is_content_with_a_worker(worker: Callable[..., WorkerProcess], cl
     with (
         override_settings(SILENCED_SYSTEM_CHECKS=["django_resque.W001"]),
         RedisServer(appendfsync="everysec") as server,
-        override_settings(
-            CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": server.url}}
-        ),
+        override_settings(CACHES={"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": server.url}}),
     ):
         ran = verb("check", "--fail-level", "warning")
         store().close()

@@ -19,6 +19,7 @@ from django_resque.job import Job
 from django_resque.promoter import AFTER_FAILURE, LAG, LOOK_EVERY, REMIND, Promoter
 from django_resque.signals import before_delayed_enqueue
 from django_resque.store import Request, store
+from django_resque.tracking import TrackedJob
 
 from .processes_in_redis import full, state
 from .test_store_delayed import FUTURE, LEADER, MASTER, PAST, SCHEDULE, put
@@ -365,7 +366,7 @@ def test_receivers_see_each_job_before_it_goes_to_its_queue(promoting, clean_red
     put(clean_redis, PAST, Job("act", [1]), Job("act", [2]))
     with receiving(receive):
         promoting.go()
-    assert seen == [(Job, "act", (1,), 0), (Job, "act", (2,), 0)]
+    assert seen == [(TrackedJob, "act", (1,), 0), (TrackedJob, "act", (2,), 0)]
     assert clean_redis.llen("resque:queue:default") == 2
 
 

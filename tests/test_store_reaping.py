@@ -16,7 +16,7 @@ from django_resque.failure import failure_record
 from django_resque.store import Bequest, Burial, Entry, Process, Remains, Reserved, store
 from django_resque.worker import entries
 
-from .processes_in_redis import IDENTITY, WORKER, TurnTaker, digest, full, state
+from .processes_in_redis import IDENTITY, WORKER, TurnTaker, digest, full, guard, state
 
 MEMBER = f"abc123 {IDENTITY}"
 START = "start"
@@ -79,7 +79,7 @@ def reap(reaper: TurnTaker, dead: TurnTaker) -> int:
 
 def started(process: TurnTaker, *jobs: Reserved) -> None:
     """Make it known that these jobs begin."""
-    process.turn(*[Entry(START, process.workers[0], job.token) for job in jobs])
+    process.turn(*[Entry(START, process.workers[0], job.token, record=guard(once=True)) for job in jobs])
 
 
 def ended(kind: str, reserved: Reserved, worker: str = WORKER) -> Entry:
@@ -401,7 +401,7 @@ def test_the_worker_of_a_failure_is_the_one_that_had_begun_the_job(taker, reaper
     workers = [f"host~abc123-{slot}:42:default" for slot in (1, 2, 3)]
     dead = taker("abc123", workers=workers)
     (reserved,) = dead.reserve(payload(1))
-    dead.turn(Entry(START, workers[2], reserved.token))
+    dead.turn(Entry(START, workers[2], reserved.token, record=guard(once=True)))
     reap(reaper, dead)
     assert [failure["worker"] for failure in failures(clean_redis)] == [workers[2]]
     assert not clean_redis.exists("resque:workers")
@@ -509,7 +509,7 @@ def test_many_reapers_that_find_the_same_dead_process_give_each_job_back_once(ta
     tokens = [token.decode() for token in clean_redis.hkeys("resque:django:reservations:abc123")]
     once = sorted(tokens)[::9]
     for at in range(0, len(once), 50):
-        dead.turn(*[Entry(START, WORKER, token) for token in once[at : at + 50]])
+        dead.turn(*[Entry(START, WORKER, token, record=guard(once=True)) for token in once[at : at + 50]])
 
     done: list[str] = []
     start = threading.Barrier(6)

@@ -14,7 +14,7 @@ import redis
 from django_resque.errors import StoreError, StoreUnavailable
 from django_resque.store import Answer, Entry, Process, Reserved, Turn, store
 
-from .processes_in_redis import IDENTITY, WORKER, TurnTaker, digest, full, state
+from .processes_in_redis import IDENTITY, WORKER, TurnTaker, digest, full, guard, state
 from .proxy import Proxy
 from .servers import RedisServer
 
@@ -30,16 +30,14 @@ def entry(kind: str, reserved: Reserved | None = None, **more: Any) -> Entry:
     """An entry about a job whose status has the id ``1``."""
     if reserved is None:
         return Entry(kind, WORKER, **more)
-    return Entry(
-        kind,
-        WORKER,
-        reserved.token,
-        status_id="1",
-        status=kind.encode(),
-        second=b"waiting again",
-        record=b"the record",
-        **more,
-    )
+    told = {"status": kind.encode(), "second": b"waiting again", "record": b"the record"}
+    if kind == "start":
+        told |= {"status": b"expired", "record": guard(once=True)}
+    elif kind == "done":
+        told |= {"second": b"", "record": b""}
+    elif kind == "retry":
+        told |= {"status": b"60", "record": b"the next attempt"}
+    return Entry(kind, WORKER, reserved.token, status_id="1", **(told | more))
 
 
 @contextmanager
@@ -109,7 +107,7 @@ def test_no_jobs_while_all_workers_are_paused(process, clean_redis, value, pause
 # -- the number of a turn ----------------------------------------------------------------------------------------------
 
 
-KINDS = ["done", "failed", "crashed", "interrupted", "given back"]
+KINDS = ["done", "failed", "retry", "crashed", "interrupted", "given back"]
 
 
 def timeless(answer: Answer) -> Answer:
@@ -131,6 +129,7 @@ def test_a_turn_that_is_repeated_does_nothing_and_gets_the_same_answer(process, 
         assert timeless(process.again(*turn, wanted=2)) == timeless(answer)
     assert state(clean_redis) == before
     assert clean_redis.get("resque:stat:processed") == (b"2" if kind in ("done", "failed") else b"1")
+    assert clean_redis.zcard("resque:django:retries") == (1 if kind == "retry" else 0)
 
 
 def test_an_older_turn_is_refused_and_does_nothing(process, clean_redis):
@@ -176,12 +175,12 @@ REQUEUED = {"queue:default": [b"a"], "queues": {b"default"}, "job:1:status": b"w
 @pytest.mark.parametrize(
     ("kind", "effect"),
     [
-        ("done", {**ENDED, **PROCESSED, "job:1:status": b"done"}),
-        ("failed", {**ENDED, **PROCESSED, **FAILED, "job:1:status": b"failed"}),
+        ("done", {**ENDED, **PROCESSED, "job:1:status": b"done", "django:recent": [b"done"]}),
+        ("failed", {**ENDED, **PROCESSED, **FAILED, "job:1:status": b"failed", "django:recent": [b"failed"]}),
         ("crashed", {**ENDED, **REQUEUED, "django:crashes": {digest(b"a").encode(): b"1"}}),
         ("interrupted", {**ENDED, **REQUEUED, "django:crashes": {digest(b"a").encode(): b"0"}}),
         ("given back", {**REQUEUED, "django:reservations:abc123": None}),
-        ("start", {"django:reservations:abc123": {b"1.1": f"default\t{WORKER}\na".encode()}}),
+        ("start", {"django:reservations:abc123": {b"1.1": f"default\t{WORKER}\t\na".encode()}}),
         ("running", {f"worker:{WORKER}": b"the record", "job:1:status": b"running"}),
     ],
 )
@@ -197,7 +196,14 @@ def test_an_entry_changes_this_and_nothing_else(process, clean_redis, kind, effe
 
 @pytest.mark.parametrize(
     ("kind", "seconds"),
-    [("done", 3600), ("failed", 24 * 3600), ("running", 1000), ("interrupted", 1000), ("given back", 1000)],
+    [
+        ("done", 3600),
+        ("failed", 24 * 3600),
+        ("retry", 1000),
+        ("running", 1000),
+        ("interrupted", 1000),
+        ("given back", 1000),
+    ],
 )
 def test_a_status_is_kept_for_its_time(process, clean_redis, kind, seconds):
     (reserved,) = process.reserve("a")
@@ -268,7 +274,7 @@ def test_the_third_crash_is_the_one_failure_and_the_count_is_gone(process, clean
     assert not clean_redis.exists("resque:django:crashes")
 
 
-@pytest.mark.parametrize("kind", ["done", "failed"])
+@pytest.mark.parametrize("kind", ["done", "failed", "retry"])
 def test_crashes_are_forgotten_when_the_job_ends(process, clean_redis, kind):
     for payload in ("a", "b"):
         (reserved,) = process.reserve(payload)
@@ -487,6 +493,140 @@ def test_a_job_that_was_started_can_end_in_every_way(process, clean_redis):
     assert not clean_redis.exists("resque:django:reservations:abc123")
 
 
+# -- further attempts --------------------------------------------------------------------------------------------------
+
+
+def test_a_job_that_is_to_be_tried_again_waits_among_the_retries(process, clean_redis):
+    (reserved,) = process.reserve("a")
+    clean_redis.set("resque:job:1:status", "running", ex=1000)
+    clean_redis.set(f"resque:worker:{WORKER}", "what runs now")
+    with changes(clean_redis) as changed:
+        answer = process.turn(entry("retry", reserved, status=b"2.5"))
+    ((member, due),) = changed.pop("django:retries").items()
+    assert member == b"abc123.1.1\ndefault\nthe next attempt"
+    assert due == pytest.approx(answer.time + 2.5, abs=1e-5)
+    assert changed == {**ENDED, "job:1:status": b"waiting again"}  # it counts as neither processed nor failed
+
+
+def test_jobs_with_the_same_bytes_wait_each_for_its_own_retry(process, clean_redis):
+    jobs = process.reserve("a", "a", "a")
+    process.turn(*[entry("retry", job) for job in jobs])
+    assert clean_redis.zcard("resque:django:retries") == 3
+
+
+# -- what is told of the end -------------------------------------------------------------------------------------------
+
+
+def test_a_result_stands_in_the_status_of_the_job_and_not_among_the_recent_ones(process, clean_redis):
+    (reserved,) = process.reserve("a")
+    clean_redis.set("resque:job:1:status", "waiting")
+    process.turn(entry("done", reserved, status=b'{"status":4}', second=b'{"sum":[9007199254740993,{}]}'))
+    assert clean_redis.get("resque:job:1:status") == b'{"status":4,"result":{"sum":[9007199254740993,{}]}}'
+    assert clean_redis.lrange("resque:django:recent", 0, -1) == [b'{"status":4}']
+
+
+@pytest.mark.parametrize("more", [{}, {"output": b"output"}, {"record": b"smtp"}])
+def test_a_result_is_kept_whatever_else_is_to_be_done(process, clean_redis, more):
+    first, second = process.reserve("a", "b")
+    clean_redis.set("resque:job:1:status", "waiting")
+    process.turn(entry("crashed", second))
+    process.turn(entry("done", first, status=b"{}", second=b"5", **more))
+    assert clean_redis.get("resque:job:1:status") == b'{,"result":5}'
+
+
+def test_the_last_ten_thousand_jobs_that_ended_are_kept_the_newest_first(process, clean_redis):
+    clean_redis.rpush("resque:django:recent", *range(9_999))
+    jobs = process.reserve(*"abcd")
+    process.turn(*[entry(kind, job) for kind, job in zip(["done", "failed", "retry", "crashed"], jobs, strict=True)])
+    assert clean_redis.llen("resque:django:recent") == 10_000
+    assert clean_redis.lrange("resque:django:recent", 0, 2) == [b"failed", b"done", b"0"]  # the others have not ended
+
+
+def test_a_hundred_ends_are_one_push(process, clean_redis):
+    jobs = process.reserve(*map(str, range(100)))
+    process.turn(*[entry("done", job, status=job.payload) for job in jobs])
+    assert clean_redis.lrange("resque:django:recent", 0, -1) == [job.payload for job in reversed(jobs)]
+
+
+def test_an_end_is_told_at_once_while_somebody_waits_for_one(process, clean_redis):
+    jobs = process.reserve("a", "b", "c", "d")
+    with clean_redis.pubsub() as ended:
+        ended.psubscribe("resque:django:ended:*")
+        heard = ended.listen()
+        assert next(heard)["type"] == "psubscribe"
+        process.turn(entry("done", jobs[0]))  # nobody has said that they wait
+        clean_redis.set("resque:django:waited", 1)
+        process.turn(entry("done", jobs[1], status=b"{}", second=b"5"), entry("retry", jobs[2]))
+        process.turn(entry("failed", jobs[3]))
+        clean_redis.publish("resque:django:ended:0", "the end")
+        told = [(message["channel"], message["data"]) for message in itertools.islice(heard, 3)]
+    assert told == [
+        (b"resque:django:ended:1", b'{,"result":5}'),
+        (b"resque:django:ended:1", b"failed"),
+        (b"resque:django:ended:0", b"the end"),
+    ]
+
+
+# -- pausing, and what this process is asked ---------------------------------------------------------------------------
+
+
+def test_no_jobs_are_taken_from_a_queue_that_is_paused(process, clean_redis):
+    clean_redis.rpush("resque:queue:high", "a")
+    clean_redis.rpush("resque:queue:low", "b")
+    clean_redis.sadd("resque:django:paused-queues", "high", "other")
+    taken = [process.turn(wanted=9, queues=["high", "low"]) for _ in range(2)]
+    assert [[job.payload for job in answer.jobs] for answer in taken] == [[b"b"], []]
+    assert {answer.state for answer in taken} == {"ok"}
+    clean_redis.srem("resque:django:paused-queues", "high")
+    assert [job.payload for job in process.turn(wanted=9, queues=["high", "low"]).jobs] == [b"a"]
+
+
+def test_a_job_goes_back_to_a_queue_that_is_paused(process, clean_redis):
+    (reserved,) = process.reserve("a")
+    clean_redis.sadd("resque:django:paused-queues", "default")
+    assert process.turn(entry("given back", reserved), wanted=1).jobs == []
+    assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"a"]
+
+
+def test_the_mode_of_a_process_is_the_last_that_it_told(process, clean_redis):
+    for told, kept in [("", b"running"), ("paused", b"paused"), ("", b"paused"), ("stopping", b"stopping")]:
+        process.turn(mode=told)
+        process.again(mode=told)
+        assert clean_redis.hget("resque:django:process:abc123", "mode") == kept
+
+
+def test_a_reply_takes_its_message_away(process, clean_redis):
+    messages = [b'{"id":"m1"}', b'{"id":"m2"}']
+    clean_redis.rpush("resque:django:control:abc123", *messages)
+    turn = [Entry("reply", "", "m1", record=b"done", output=messages[0])]
+    for take in (process.turn, process.again):
+        assert take(*turn).refused == []
+        assert clean_redis.lrange("resque:django:reply:m1", 0, -1) == [b"done"]
+        assert 55 < clean_redis.ttl("resque:django:reply:m1") <= 60
+        assert clean_redis.lrange("resque:django:control:abc123", 0, -1) == messages[1:]
+
+
+def test_a_look_shows_what_is_due_next_the_version_of_the_schedule_and_messages(process, clean_redis):
+    look = process.turn(look=True).look
+    assert (look.due, look.retry_due, look.schedule, look.messages) == (None, None, 0, [])
+
+    clean_redis.zadd("resque:delayed_queue_schedule", {"2000000000": 2000000000, "1900000000": 1900000000})
+    clean_redis.zadd("resque:django:retries", {"a": 1800000000.25, "b": 1900000000})
+    clean_redis.set("resque:django:schedule:version", 7)
+    clean_redis.rpush("resque:django:control:abc123", *range(25))
+    clean_redis.rpush("resque:django:control:another", "not ours")
+    look = process.turn(look=True).look
+    assert (look.due, look.retry_due, look.schedule) == (1900000000, 1800000000.25, 7)
+    assert look.messages == [b"%d" % number for number in range(10)]
+    assert process.turn().look is None
+
+
+@pytest.mark.parametrize("version", ["", "many", "-1", "1.5"])
+def test_a_version_of_the_schedule_that_is_no_number_is_the_first(process, clean_redis, version):
+    clean_redis.set("resque:django:schedule:version", version)
+    assert process.turn(look=True).look.schedule == 0
+
+
 # -- keys that others have broken --------------------------------------------------------------------------------------
 
 
@@ -502,6 +642,12 @@ def test_a_job_that_was_started_can_end_in_every_way(process, clean_redis):
         "job:1:status",
         "pause-all-workers",
         "queue:broken",
+        "django:recent",
+        "django:paused-queues",
+        "django:schedule:version",
+        "django:control:abc123",
+        "django:output:1",
+        "django:reply:m",
     ],
 )
 def test_a_key_of_the_wrong_type_hinders_only_itself(process, clean_redis, key):
@@ -512,10 +658,12 @@ def test_a_key_of_the_wrong_type_hinders_only_itself(process, clean_redis, key):
     answer = process.turn(
         entry("beat", record=b"later"),
         entry("running", done),
-        entry("done", done),
+        entry("done", done, output=b"output"),
         entry("failed", failed),
+        Entry("reply", "", "m", record=b"the reply", output=b"the message"),
         wanted=1,
         queues=["broken", "default"],
+        look=True,
     )
     assert [job.payload for job in answer.jobs] == [b"c"]
     assert clean_redis.lrange("resque:failed", 0, -1) == [b"the record"]
@@ -524,7 +672,7 @@ def test_a_key_of_the_wrong_type_hinders_only_itself(process, clean_redis, key):
         for whose in ("", f":{WORKER}"):
             if key != f"stat:{counter}{whose}":
                 assert clean_redis.get(f"resque:stat:{counter}{whose}") == value
-    if not key.startswith(("worker:", "job:", "pause")):  # these are replaced, or only read
+    if not key.startswith(("worker:", "job:", "pause", "django:output")):  # these are replaced, or only read
         assert "WRONGTYPE" in answer.trouble[0]
 
 
@@ -536,12 +684,22 @@ def test_a_job_whose_queue_is_no_list_any_more_becomes_a_failure(process, clean_
     with changes(clean_redis) as changed:
         answer = process.turn(entry(kind, reserved))
     assert "WRONGTYPE" in answer.trouble[0]
-    assert changed == {"django:reservations:abc123": None, **PROCESSED, **FAILED, "job:1:status": kind.encode()}
+    status = {"job:1:status": kind.encode(), "django:recent": [kind.encode()]}
+    assert changed == {"django:reservations:abc123": None, **PROCESSED, **FAILED, **status}
 
 
 @pytest.mark.parametrize(
     "key",
-    ["failed", "queues", "django:crashes", "django:reservations:abc123", "django:process:abc123", "django:processes"],
+    [
+        "failed",
+        "queues",
+        "django:crashes",
+        "django:reservations:abc123",
+        "django:process:abc123",
+        "django:processes",
+        "django:retries",
+        "django:parking",
+    ],
 )
 def test_a_key_of_the_wrong_type_that_jobs_depend_on_stops_the_turn_before_it_writes(process, clean_redis, key):
     done, failed, back = process.reserve("a", "b", "c")
@@ -567,20 +725,22 @@ def test_a_key_of_the_wrong_type_that_jobs_depend_on_stops_the_turn_before_it_wr
 
 def test_workers_go_on_when_the_memory_is_full(process, clean_redis):
     clean_redis.set("resque:job:1:status", "waiting")
-    jobs = process.reserve("a", "b", "c", "d", "e")
-    clean_redis.rpush("resque:queue:default", "f")
+    jobs = process.reserve("a", "b", "c", "d", "e", "f")
+    clean_redis.rpush("resque:queue:default", "g")
     with full(clean_redis):
         with pytest.raises(redis.ResponseError, match="maxmemory"):
             clean_redis.set("a key", "a value")
         entries = [entry(kind, reserved, output=b"output") for kind, reserved in zip(KINDS, jobs, strict=True)]
-        before = [entry("running", jobs[0]), entry("start", jobs[1])]
+        before = [entry("running", jobs[0]), entry("start", jobs[1], record=guard(once=True, key="smtp"))]
         answer = process.turn(*before, *entries, entry("beat", record=b"later"), wanted=1, renew=True, look=True)
-        assert [job.payload for job in answer.jobs] == [b"e"]
+        assert [job.payload for job in answer.jobs] == [b"f"]
         process.turn(entry("crashed", answer.jobs[0]))
     assert (answer.refused, answer.trouble) == ([], [])
-    assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"e", b"d", b"c", b"f"]
+    assert clean_redis.lrange("resque:queue:default", 0, -1) == [b"f", b"e", b"d", b"g"]
     assert clean_redis.hvals("resque:django:crashes") == [b"1", b"0", b"1"]
     assert clean_redis.get("resque:django:output:1") == b"output"
+    assert clean_redis.zcard("resque:django:retries") == 1
+    assert clean_redis.llen("resque:django:recent") == 2
     assert clean_redis.lrange("resque:failed", 0, -1) == [b"the record"]
     assert clean_redis.get("resque:stat:processed") == b"2"
     assert clean_redis.hget("resque:workers:heartbeat", WORKER) == b"later"
@@ -610,8 +770,36 @@ def test_registering_makes_the_process_and_its_workers_known(process, clean_redi
         "workers": {WORKER.encode()},
         f"worker:{WORKER}:started": b"2026-11-20 13:21:45 +0000",
         "django:processes": {f"abc123 {IDENTITY}".encode(): lease},
-        "django:process:abc123": {b"number": b"0", b"workers": WORKER.encode()},
+        "django:process:abc123": {
+            b"number": b"0",
+            b"workers": WORKER.encode(),
+            b"info": b"",
+            b"mode": b"running",
+        },
     }
+
+
+def test_what_a_process_is_stands_beside_it(clean_redis):
+    process = TurnTaker(register=False)
+    assert process.ask(process.reservations.register([WORKER], started="now", info=b'{"kind":"worker"}')) is not None
+    process.close()
+    assert clean_redis.hget("resque:django:process:abc123", "info") == b'{"kind":"worker"}'
+
+
+def test_a_process_without_workers_can_come_and_go(clean_redis):
+    scheduler = TurnTaker(register=False)
+    scheduler.workers = []
+    assert scheduler.register() is not None
+    assert scheduler.register() is not None  # its answer was lost
+    assert not clean_redis.exists("resque:workers")
+    assert scheduler.turn(look=True).state == "ok"
+    another = TurnTaker(identity="another", register=False)
+    another.workers = []
+    assert another.register() is None
+    another.close()
+    assert scheduler.unregister() == 0
+    scheduler.close()
+    assert state(clean_redis) == {}
 
 
 def test_registering_twice_is_registering_once_and_tells_the_time(process, clean_redis):
@@ -632,7 +820,8 @@ def test_unregistering_leaves_nothing(process, clean_redis):
     done, failed = process.reserve("a", "b")
     process.turn(entry("done", done), entry("failed", failed))
     assert process.unregister() == 0
-    assert state(clean_redis) == {"stat:processed": b"2", "stat:failed": b"1", "failed": [b"the record"]}
+    counters = {"stat:processed": b"2", "stat:failed": b"1"}
+    assert state(clean_redis) == {**counters, "failed": [b"the record"], "django:recent": [b"failed", b"done"]}
     assert process.turn().state == "gone"
 
 
@@ -756,10 +945,11 @@ def test_a_life_leaves_these_keys_and_no_others(clean_redis, settings, namespace
 
     workers = ["worker:{}", "worker:{}:started", "stat:processed:{}", "stat:failed:{}"]
     family = ["queues", "queue:default", "workers", "workers:heartbeat", "stat:processed", "stat:failed", "failed"]
-    own = ["processes", "process:abc123", "reservations:abc123", "crashes", "output:1"]
+    own = ["processes", "process:abc123", "reservations:abc123", "crashes", "output:1", "recent", "retries"]
     names = [*[name.format(WORKER) for name in workers], *family, "job:1:status", *[f"django:{name}" for name in own]]
     assert {key.decode() for key in seen} == {f"{namespace}:{name}" for name in names}
-    left = ["queues", "stat:processed", "stat:failed", "failed", "job:1:status", "django:crashes", "django:output:1"]
+    left = ["queues", "stat:processed", "stat:failed", "failed", "job:1:status"]
+    left += [f"django:{name}" for name in ("crashes", "output:1", "recent", "retries")]
     assert {key.decode() for key in clean_redis.keys()} == {f"{namespace}:{name}" for name in left}
 
 

@@ -140,9 +140,7 @@ def test_an_option_that_no_job_can_carry_is_refused(monkeypatch: pytest.MonkeyPa
         def add_arguments(self, parser: Any) -> None:
             parser.add_argument("--thing", type=lambda text: object())
 
-    monkeypatch.setattr(
-        "django_resque.typed_line.find", lambda name: commands.CommandInfo("odd", Odd, None, None, ())
-    )
+    monkeypatch.setattr("django_resque.typed_line.find", lambda name: commands.CommandInfo("odd", Odd, None, None, ()))
     assert read_line("odd", ["--thing", "x"]) == Call([], {"thing": "x"})  # made of its text again, over there
 
 

@@ -166,7 +166,9 @@ def test_what_ended_last_is_listed(clean_redis: redis.Redis):
         job = Job("act" if number else "send", queue="mail", id=f"job{number}")
         clean_redis.lpush("resque:django:recent", status_record(status, job, b',"begun":1700000000.5,"duration":2.0'))
     assert [each["id"] for each in process("recent", "--json").json] == ["job2", "job1", "job0"]
-    assert [each["id"] for each in verb("recent", "--json", "--command", "act", "--status", "complete").json] == ["job2"]
+    assert [each["id"] for each in verb("recent", "--json", "--command", "act", "--status", "complete").json] == [
+        "job2"
+    ]
     assert [each["id"] for each in verb("recent", "--json", "--limit", 1, "--offset", 1).json] == ["job1"]
     assert verb("recent", "--json", "-q", "low").json == []
     assert verb("recent").lines[1].split()[2:] == ["complete", "mail", "act", "2.00", "s", "job2"]

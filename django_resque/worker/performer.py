@@ -27,6 +27,7 @@ from ..job import Job
 from ..limits import failed_attempts, retry_delay, wait_before
 from ..perform import Alarm, Surroundings, drop_connections, perform
 from ..signals import after_fork, after_retry, on_failure, send_safely
+from ..tracking import TrackedJob
 from .channel import Channel
 from .descendants import ENVIRONMENT, become_subreaper, end_children, mark
 from .report import Progress, Report
@@ -304,10 +305,12 @@ class Performer:
         """Tell receivers what has become of the job."""
         failed, attempt = ended.failure, failed_attempts(job) + 1
         if ended.retry is None and on_failure.receivers:
-            results = send_safely(on_failure, Job, job=job, error=failed, attempt=attempt)
+            results = send_safely(on_failure, TrackedJob, job=TrackedJob.of(job), error=failed, attempt=attempt)
             log.receivers_failed(results, job)
         elif ended.retry is not None and after_retry.receivers:
-            results = send_safely(after_retry, Job, job=job, error=failed, attempt=attempt, delay=ended.retry)
+            results = send_safely(
+                after_retry, TrackedJob, job=TrackedJob.of(job), error=failed, attempt=attempt, delay=ended.retry
+            )
             log.receivers_failed(results, job)
 
     def _tell_of_failure(self, packet: Packet, exception: str, message: str) -> None:
@@ -320,7 +323,9 @@ class Performer:
         error = kind(message)
         log.job_lost(job, error)
         if on_failure.receivers:
-            results = send_safely(on_failure, Job, job=job, error=error, attempt=failed_attempts(job) + 1)
+            results = send_safely(
+                on_failure, TrackedJob, job=TrackedJob.of(job), error=error, attempt=failed_attempts(job) + 1
+            )
             log.receivers_failed(results, job)
             self._tidy_up()  # what they wrote has gone to the worker's own output: this job's has been told
 

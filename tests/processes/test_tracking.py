@@ -165,7 +165,13 @@ def test_nothing_is_known_of_a_job_that_is_not_tracked(worker, facts, clean_redi
 
 def test_the_status_of_a_job_of_php_resque_stands_where_that_looks_for_it(worker, facts, clean_redis):
     job_id = new_id()
-    payload = {"class": "act", "args": [["murmur", "bonjour"]], "id": job_id, "prefix": "shop", "queue_time": 1763644905.1}
+    payload = {
+        "class": "act",
+        "args": [["murmur", "bonjour"]],
+        "id": job_id,
+        "prefix": "shop",
+        "queue_time": 1763644905.1,
+    }
     key = f"resque:job:shop_{job_id}:status"
     clean_redis.set(key, '{"status":1,"updated":1763644905,"started":1763644905,"result":""}', ex=600)
     clean_redis.sadd("resque:queues", "default")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, TypeGuard
 
-from .job import UNPRINTABLE
+from .job import UNPRINTABLE, Job
 
 ON_CRASH = ("requeue", "fail")
 """What becomes of a job whose process died."""
@@ -98,3 +98,15 @@ def check_exceptions(value: object) -> tuple[type[BaseException], ...]:
 
 def _is_delay(value: object) -> TypeGuard[float]:
     return type(value) in (int, float) and 0 <= value <= MAX_TIMEOUT  # type: ignore[operator]
+
+
+def unique_of(job: Job) -> tuple[str, float] | None:
+    """The key under which the job is to be the only one that waits, and the seconds it is held at most; None when its
+    payload, which anybody may have written, has none that makes sense."""
+    match job.extra.get("unique"):
+        case [key, seconds]:
+            try:
+                return check_key(key), check_seconds(seconds)
+            except ValueError:
+                return None
+    return None

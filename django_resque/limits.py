@@ -14,9 +14,9 @@ from .choices import (
     ON_CRASH,
     check_backoff,
     check_concurrency,
-    check_key,
     check_max_attempts,
     is_timeout,
+    unique_of,
 )
 from .command import CommandInfo
 from .conf import Config
@@ -35,13 +35,13 @@ Backoff = float | Sequence[float] | Callable[[BaseException, int], float | None]
 class Limits:
     """``timeout`` is in seconds, None without a limit; ``on_crash`` is one of `ON_CRASH`.
 
-    ``unique`` is the key under which the job waits, ``concurrency`` a key and how many run at once under it,
-    ``expires`` the unix time from which on it is not begun.
+    ``unique`` is the key under which the job waits and for how many seconds it is held, ``concurrency`` a key and how
+    many run at once under it, ``expires`` the unix time from which on it is not begun.
     """
 
     timeout: float | None
     on_crash: str
-    unique: str | None = None
+    unique: tuple[str, float] | None = None
     concurrency: tuple[str, int] | None = None
     expires: float | None = None
 
@@ -67,11 +67,10 @@ def limits_of(job: Job, info: CommandInfo | None, config: Config) -> Limits:
         on_crash = (info.on_crash if info is not None else None) or config.on_crash
     if not extra:
         return Limits(timeout or None, on_crash)
-    unique = extra.get("unique")
     return Limits(
         timeout or None,
         on_crash,
-        _or_none(check_key, unique[0]) if isinstance(unique, list) and unique else None,
+        unique_of(job),
         _or_none(check_concurrency, found) if isinstance(found := extra.get("concurrency"), list) else None,
         _expiry(job),
     )

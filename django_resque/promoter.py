@@ -118,7 +118,8 @@ class Promoter:
     def _found(self, due: Due | None) -> None:
         now = self._clock()
         if due is None:
-            self._wait_until = now + AFTER_FAILURE
+            self._wait_until = self._look_at = now + AFTER_FAILURE
+            self._delayed_at = None  # so that retries, which may be there to be read, have their turn
             return
         self._look_at = now + LOOK_EVERY
         self._leads = due.leads

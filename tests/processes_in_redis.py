@@ -74,7 +74,7 @@ def guard(
 ) -> bytes:
     """What a start asks for: whether the job must not begin ``once`` more, the key of uniqueness that it lets go of, a
     permit under ``key`` when there are fewer than ``most``, and that it is not ``expires``, a unix time, yet."""
-    return f"{once:d}\n{unique}\n{id}\n{key}\n{most}\n{expires}".encode()
+    return f"{once:d}\n{unique}\n{id}\n60\n{key}\n{most}\n{expires}".encode()
 
 
 def digest(payload: bytes) -> str:

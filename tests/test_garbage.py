@@ -16,7 +16,7 @@ from django_resque.conf import config
 from django_resque.errors import InvalidPayload, ResqueError
 from django_resque.failure import Failure, failure_record, payload_object, shrunk
 from django_resque.job import Job, json_members
-from django_resque.limits import limits_of
+from django_resque.limits import failed_attempts, limits_of
 from django_resque.perform import perform
 from django_resque.status import Status, status_record
 from django_resque.store import Remains, Reserved
@@ -120,24 +120,63 @@ def test_a_worker_can_tell_anything_of_any_payload(raw: bytes):
     worker, reserved = "box1~k3x9qa-1:4711:mail", Reserved("1.1", "mail", raw)
     job, death = entries.readable(reserved), entries.Death(-9)
     report = Report("1.1", exception="ValueError", error="no", backtrace=["first"])
+    limits = limits_of(job, None, config())
     for entry in (
-        entries.running(worker, reserved, job),
-        entries.start(worker, reserved, job),
-        entries.ended(worker, reserved, job, Report("1.1"), b""),
-        entries.ended(worker, reserved, job, report, raw),
+        entries.running(worker, reserved, job, 0.1),
+        entries.running(worker, reserved, job, 0.1, b'[1,2,""]'),
+        entries.under_way(worker, reserved, job, 0.1, b'[1,2,""]', raw),
+        entries.ended(worker, reserved, job, limits, report, raw),
         entries.too_large(worker, reserved, job),
         entries.crashed(worker, reserved, job, death, raw),
         entries.crashed_for_good(worker, reserved, job, death, raw),
-        entries.timed_out(worker, reserved, job, 1.5, raw),
+        entries.timed_out(worker, reserved, job, 1.5, None, 2.5, raw),
         entries.put_to_an_end(worker, reserved, job, raw),
         entries.interrupted(worker, reserved, job, raw),
         entries.interrupted_for_good(worker, reserved, job, raw),
+        entries.recovered(worker, reserved, job),
+        entries.forgotten(worker, reserved, job),
         entries.given_back(worker, reserved, job),
     ):
         entry.status_id.encode()
-        for written in (entry.status, entry.requeued, entry.record):
+        for written in (entry.status, entry.second, entry.record):
             assert not written or isinstance(json.loads(written), dict)
         assert not entry.record or payload_in(entry.record) == raw
+
+
+@given(PAYLOADS)
+def test_a_job_in_any_payload_can_begin_and_be_done(raw: bytes):
+    worker, reserved = "box1~k3x9qa-1:4711:mail", Reserved("1.1", "mail", raw)
+    job = entries.readable(reserved)
+    limits = limits_of(job, None, config())
+    start = entries.start(worker, reserved, job, limits)
+    assert len(start.record.split(b"\n")) == 6
+    for status in (start.status, start.second):
+        assert isinstance(json.loads(status), dict)
+    done = entries.ended(worker, reserved, job, limits, Report("1.1", result=b"[5]", outcome="not performed"), b"")
+    assert json.loads(done.status)["outcome"] == "not performed"
+    assert done.second == b"[5]"
+
+
+@given(PAYLOADS, ANY_TEXT)
+def test_a_job_in_any_payload_can_be_tried_again_or_is_a_failure(raw: bytes, text: str):
+    worker, reserved = "box1~k3x9qa-1:4711:mail", Reserved("1.1", "mail", raw)
+    job = entries.readable(reserved)
+    limits = limits_of(job, None, config())
+    report = Report("1.1", exception=text or "ValueError", error=text, retry=2.5)
+    for entry in (
+        entries.ended(worker, reserved, job, limits, report, raw),
+        entries.timed_out(worker, reserved, job, 1.5, 2.5, 2.5, raw),
+    ):
+        if entry.kind == "retry":
+            again = Job.from_payload(entry.record, "mail")
+            assert (again.command, again.args, again.options) == (job.command, job.args, job.options)
+            assert failed_attempts(again) == failed_attempts(job) + 1
+            assert again.extra["history"][-1]["attempt"] == failed_attempts(again)
+            assert float(entry.status) == 2.5
+            assert json.loads(entry.second)["status"] == Status.SCHEDULED
+        else:
+            assert entry.kind == "failed"
+            assert payload_in(entry.record) == raw
 
 
 @given(raw=PAYLOADS, failure=PAYLOADS, crashes=st.none() | st.integers(0, 3), begun=st.booleans())

@@ -212,6 +212,7 @@ def test_nothing_is_left_of_a_dead_process_but_its_jobs(dead, reaper, clean_redi
         "queues": {b"default"},
         "django:crashes": {digest(each).encode(): b"0" for each in (b"z", b"a")},
         "django:output:1": b"output",
+        "django:recent": [b"failed"],
         "failed": [b"a record"],
         "stat:processed": b"1",
         "stat:failed": b"1",
@@ -703,11 +704,11 @@ def test_the_dead_are_buried_in_their_own_namespace(clean_redis, settings, names
     settings.RESQUE = {**settings.RESQUE, "NAMESPACE": namespace}
     dead, reaper = TurnTaker("abc123"), TurnTaker("reaper", register=False)
     begun, _ = dead.reserve(payload(1), payload(2))
-    dead.turn(Entry(START, WORKER, begun.token), Entry("beat", WORKER, record=b"now"))
+    dead.turn(Entry(START, WORKER, begun.token, record=guard(once=True)), Entry("beat", WORKER, record=b"now"))
     reap(reaper, dead)
     dead.close()
     reaper.close()
-    left = {"queue:default", "queues", "failed", "stat:processed", "stat:failed", "django:crashes"}
+    left = {"queue:default", "queues", "failed", "stat:processed", "stat:failed", "django:crashes", "django:recent"}
     assert {key.decode() for key in clean_redis.keys()} == {f"{namespace}:{name}" for name in left}
 
 

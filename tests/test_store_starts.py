@@ -47,7 +47,25 @@ def test_a_job_that_starts_lets_go_of_its_key(process, clean_redis):
     answer = process.turn(start(reserved, unique="k"))
     assert (answer.kept, answer.refused) == ([], [])
     assert not clean_redis.exists("resque:django:unique:k")
-    assert clean_redis.hgetall("resque:django:reservations:abc123") == {b"1.1": b"default\na"}
+    assert clean_redis.hgetall("resque:django:reservations:abc123") == {b"1.1": b"default\t\t\tk 1 60\na"}
+
+
+@pytest.mark.parametrize("kind", ["given back", "interrupted", "crashed"])
+def test_a_job_that_has_to_wait_again_has_its_key_again(process, clean_redis, kind):
+    (reserved,) = process.reserve("a")
+    clean_redis.set("resque:django:unique:k", "1")
+    process.turn(start(reserved, unique="k"))
+    assert process.turn(end(kind, reserved)).refused == []
+    assert clean_redis.get("resque:django:unique:k") == b"1"
+    assert 0 < clean_redis.ttl("resque:django:unique:k") <= 60
+
+
+def test_a_job_that_has_to_wait_again_leaves_the_key_to_another(process, clean_redis):
+    (reserved,) = process.reserve("a")
+    process.turn(start(reserved, unique="k"))
+    clean_redis.set("resque:django:unique:k", "another")
+    process.turn(end("given back", reserved))
+    assert clean_redis.get("resque:django:unique:k") == b"another"
 
 
 def test_the_key_of_another_job_stays(process, clean_redis):
@@ -128,8 +146,8 @@ def test_so_many_jobs_start_and_the_others_wait_parked_without_a_reservation(pro
     assert clean_redis.lrange(PARKED, 0, -1) == [b"mail\nc", b"mail\nd"]
     assert set(clean_redis.smembers(PARKING)) == {b"smtp"}
     assert clean_redis.hgetall("resque:django:reservations:abc123") == {
-        b"1.1": b"mail\t\tsmtp\na",
-        b"1.2": b"mail\t\tsmtp\nb",
+        b"1.1": b"mail\t\tsmtp\t\na",
+        b"1.2": b"mail\t\tsmtp\t\nb",
     }
     assert [clean_redis.get(f"resque:job:{number}:status") for number in range(4)] == 2 * [b"waiting"] + 2 * [b"parked"]
     assert 990 < clean_redis.ttl("resque:job:3:status") <= 1000
@@ -144,7 +162,7 @@ def test_keys_do_not_hinder_each_other(process):
 def test_a_job_that_must_not_begin_twice_and_needs_a_permit_has_both(process, clean_redis):
     (reserved,) = process.reserve("a")
     process.turn(start(reserved, key="smtp", once=True))
-    assert clean_redis.hvals("resque:django:reservations:abc123") == [f"default\t{WORKER}\tsmtp\na".encode()]
+    assert clean_redis.hvals("resque:django:reservations:abc123") == [f"default\t{WORKER}\tsmtp\t\na".encode()]
     assert process.turn(end("done", reserved)).refused == []
     assert not clean_redis.exists(PERMITS)
 
@@ -234,7 +252,7 @@ def test_a_worker_that_dies_gives_its_permits_back(process, clean_redis):
     assert not clean_redis.exists(PERMITS)
     assert parked(clean_redis) == []
     assert b"d" in clean_redis.lrange("resque:queue:default", 0, -1)
-    assert clean_redis.lrange("resque:django:recent", 0, -1) == [b"failed"]
+    assert clean_redis.lrange("resque:django:recent", 0, -1) == [b"failed", b"failed"]  # the dropped one is one, too
 
 
 def test_a_process_that_is_gone_takes_no_permit(process, clean_redis):

@@ -180,7 +180,7 @@ REQUEUED = {"queue:default": [b"a"], "queues": {b"default"}, "job:1:status": b"w
         ("crashed", {**ENDED, **REQUEUED, "django:crashes": {digest(b"a").encode(): b"1"}}),
         ("interrupted", {**ENDED, **REQUEUED, "django:crashes": {digest(b"a").encode(): b"0"}}),
         ("given back", {**REQUEUED, "django:reservations:abc123": None}),
-        ("start", {"django:reservations:abc123": {b"1.1": f"default\t{WORKER}\t\na".encode()}}),
+        ("start", {"django:reservations:abc123": {b"1.1": f"default\t{WORKER}\t\t\na".encode()}}),
         ("running", {f"worker:{WORKER}": b"the record", "job:1:status": b"running"}),
     ],
 )

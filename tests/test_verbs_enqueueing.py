@@ -127,6 +127,7 @@ def test_a_command_that_is_not_here_is_enqueued_unchecked(clean_redis: redis.Red
         (["--timeout", "soon", "act", "tell", "x"], 2, "is no duration"),
         (["--nothing", "act"], 2, "--nothing"),
         (["echo", "--traceback"], 2, "about the process"),
+        (["echo", "a", "--json"], 2, "--json (what is not for the command stands before its name)"),
     ],
 )
 def test_what_is_wrong_is_said_in_one_line(clean_redis: redis.Redis, words: list[str], code: int, says: str):

@@ -12,6 +12,7 @@ from typing import Any
 
 from ..failure import Failure
 from ..job import Job, digest
+from ..log_format import clean
 from ..store import Found, Seen
 
 SHORT = 12
@@ -89,8 +90,8 @@ def unix(moment: datetime | None) -> float | None:
 
 
 def line_of(job: Job, *, limit: int = 0) -> str:
-    """About the line that one would type; the command is not asked. ``limit``: characters, 0 for all."""
-    text = shlex.join([job.command, *map(str, job.args), *_words(job.options)])
+    """About the line that one would type, on one line; the command is not asked. ``limit``: characters, 0 for all."""
+    text = clean(shlex.join([job.command, *map(str, job.args), *_words(job.options)]))
     return f"{text[: limit - 1]}…" if 0 < limit < len(text) else text
 
 

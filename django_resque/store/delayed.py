@@ -15,6 +15,7 @@ from typing import Any, Self, cast
 
 from redis import Redis
 
+from ..choices import unique_of
 from ..errors import InvalidPayload, StoreError
 from ..job import MAX_READABLE, Job
 from ..status import Status, status_record
@@ -411,10 +412,8 @@ class Delayed:
 
 def holder_of(job: Job) -> str:
     """Id and key of uniqueness with a line feed between them, as scripts take them; empty without such a key."""
-    unique = job.extra.get("unique")
-    if isinstance(unique, list) and unique and isinstance(unique[0], str) and "\n" not in unique[0]:
-        return f"{job.id}\n{unique[0]}"
-    return ""
+    unique = unique_of(job)
+    return "" if unique is None else f"{job.id}\n{unique[0]}"
 
 
 def cancelled_status(job: Job) -> bytes:
@@ -423,11 +422,8 @@ def cancelled_status(job: Job) -> bytes:
 
 
 def _holder_with_seconds(job: Job) -> str:
-    holder = holder_of(job)
-    unique = job.extra.get("unique")
-    seconds = unique[1] if isinstance(unique, list) and len(unique) > 1 else None
-    usable = isinstance(seconds, (int, float)) and not isinstance(seconds, bool) and 0 < seconds < 1e12
-    return f"{holder}\n{seconds if usable else 0}" if holder else ""
+    unique = unique_of(job)
+    return "" if unique is None else f"{job.id}\n{unique[0]}\n{unique[1]}"
 
 
 def _due(reply: list[Any]) -> Due:

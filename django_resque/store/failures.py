@@ -11,6 +11,7 @@ from typing import Any, cast
 
 from redis import Redis
 
+from ..choices import unique_of
 from ..errors import InvalidPayload, StoreError
 from ..failure import Failure
 from ..job import Job, json_members
@@ -19,7 +20,7 @@ from ..status import Status, status_record
 from .keys import Keys
 from .producers import WAITING_TTL
 from .reading import reading
-from .removal import MOST, at_once, batches, unique_of
+from .removal import MOST, at_once, batches
 from .request import Request
 from .windows import windows
 
@@ -247,6 +248,8 @@ def _retriable(failure: Failure) -> tuple[Job, bytes]:
     payload = dict(json_members(failure.raw))["payload"]
     members = json_members(payload)
     kept = [(key, value) for key, value in members if key not in ("attempt", "history", "expires")]
+    if failure.job.extra.get("expires") is not None:
+        kept.append(("expires", b"null"))  # that of a delayed job stands inside its arguments
     if kept != members:
         payload = b"{%b}" % b",".join(json.dumps(key).encode() + b":" + value for key, value in kept)
     return failure.job, payload

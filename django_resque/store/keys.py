@@ -139,8 +139,8 @@ class Keys:
         return f"{self.prefix}django:parked:{key}"
 
     def unparked(self, key: str) -> str:
-        """SET, expires: the SHA-1s of the payloads that are back in their queues and are the first to get a permit, or
-        to wait for one."""
+        """ZSET, expires: the SHA-1s of the payloads that are back in their queues and are the first to get a permit, or
+        to wait for one, by when they went there (unix time)."""
         return f"{self.prefix}django:unparked:{key}"
 
     @property

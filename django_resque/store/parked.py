@@ -66,7 +66,7 @@ class Parked:
         """Free permits whose reservation is gone, and put jobs back on their queues that wait although there are
         permits left; under some of the keys. May be done by several at once."""
         keys = self._keys
-        names = [keys.none, keys.parking, keys.queues, keys.bell]
+        names = [keys.none, keys.parking, keys.queues, keys.bell, keys.paused_queues]
         return Request("mend_permits", names, [keys.prefix, KEYS_AT_ONCE, PERMITS_AT_ONCE], _mended)
 
 

@@ -80,8 +80,9 @@ class Producers:
     def push(self, items: Sequence[Outgoing]) -> dict[int, str]:
         """Put jobs on their queues, or among the delayed ones, `CHUNK` of them in a round trip.
 
-        Gives the ids of the jobs that wait already in the place of some of these, by the place of these. Raises `QueueFull` when Redis is out of memory and `EnqueueError` for any other failure, with the jobs that
-        were not, or not certainly, pushed.
+        Gives the ids of the jobs that wait already in the place of some of these, by the place of these. Raises
+        `QueueFull` when Redis is out of memory and `EnqueueError` for any other failure, with the jobs that were not,
+        or not certainly, pushed.
         """
         others: dict[int, str] = {}
         with self._held() as producer:

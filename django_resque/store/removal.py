@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
+from ..choices import unique_of
 from ..errors import InvalidPayload
 from ..job import Job
 from .delayed import cancelled_status
@@ -50,14 +51,6 @@ def removal(keys: Keys, key: str, found: Sequence[Found], kept: int) -> Request[
         else:
             args += raw, job.id, cancelled_status(job), keys.ended(job.status_id)
     return Request("dequeue", names, args, lambda reply: [count == 1 for count in reply])
-
-
-def unique_of(job: Job) -> tuple[str, float] | None:
-    """The key under which ``job`` is to be the only one that waits, and for how many seconds; None when it has none."""
-    match job.extra.get("unique"):
-        case [str(key), int() | float() as seconds] if seconds > 0:
-            return key, seconds
-    return None
 
 
 def _unique(keys: Keys, job: Job) -> str:

@@ -45,11 +45,11 @@ class Reserved:
 class Entry:
     """What a turn tells about one job, or one worker.
 
-    ``kind`` is ``beat``, ``reply``, or about the reservation ``token``: ``running`` (for the boards), ``start`` (it may be
-    begun only when this is known), ``done``, ``retry``, ``failed``, ``crashed``, ``interrupted`` (begun, and given back
-    uncounted) or ``given back`` (never begun). ``status`` is for the end, ``second`` for the return; what else they are,
-    and ``record``, stands in the header of ``turn.lua``. A job that cannot go back, because its queue is no list any more,
-    becomes the failure of its record.
+    ``kind`` is ``beat``, ``reply``, or about the reservation ``token``: ``running`` (for the boards), ``start`` (it may
+    be begun only when this is known), ``done``, ``retry``, ``failed``, ``crashed``, ``interrupted`` (begun, and given
+    back uncounted) or ``given back`` (never begun). ``status`` is for the end, ``second`` for the return; what else
+    they are, and ``record``, stands in the header of ``turn.lua``. A job that cannot go back, because its queue is no
+    list any more, becomes the failure of its record.
     """
 
     kind: str
@@ -66,7 +66,8 @@ class Entry:
 class Turn:
     """One numbered request: ``entries``, and jobs from the first of ``queues`` (name → how many) that has any.
 
-    ``mode`` is what others are to know of the process, empty when it is as before. ``renew`` puts off the end of the lease. ``look`` asks for the `Look`, with the queues as well for ``look_queues``.
+    ``mode`` is what others are to know of the process, empty when it is as before. ``renew`` puts off the end of the
+    lease. ``look`` asks for the `Look`, with the queues as well for ``look_queues``.
     """
 
     number: int
@@ -94,8 +95,9 @@ class Process:
 @dataclass(frozen=True, slots=True)
 class Look:
     """What is around: up to 100 worker processes, those first whose lease ends first; the server's run id, empty when
-    it is not told; how many failures there are; the queues, when they were asked for; when the first delayed job and the
-    first retry are due (unix seconds); a number that every change of the schedule raises; what this process is asked."""
+    it is not told; how many failures there are; the queues, when they were asked for; when the first delayed job and
+    the first retry are due (unix seconds); a number that every change of the schedule raises; what this process is
+    asked."""
 
     processes: Sequence[Process]
     run_id: str
@@ -112,10 +114,10 @@ class Answer:
     """What Redis answered to a turn.
 
     ``state`` is ``ok``, ``paused`` (no jobs while all workers are paused) or ``gone`` (this process is not known any
-    more). ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations
-    that were not this process's any more, ``kept`` those of starts that may not begin: they were parked, or have expired.
-    ``trouble`` are errors on keys that others broke, ``dropped`` counts failure
-    records cut off at the bound. ``reservations`` is how many jobs this process holds, those of the answer too.
+    more). ``time`` is the server's, in unix seconds. ``refused`` are tokens of entries about reservations that were not
+    this process's any more, ``kept`` those of starts that may not begin: they were parked, or have expired. ``trouble``
+    are errors on keys that others broke, ``dropped`` counts failure records cut off at the bound. ``reservations`` is
+    how many jobs this process holds, those of the answer too.
     """
 
     state: str
@@ -180,8 +182,8 @@ class Reservations:
         self._member = f"{name} {identity}"
 
     def register(self, workers: Sequence[str], *, started: str, info: bytes = b"") -> Request[int | None]:
-        """Make this process known, with the ids of its ``workers`` and ``info``, which is JSON for people. Gives the server's clock, in unix seconds; None
-        when another process has this name. May be done again."""
+        """Make this process known, with the ids of its ``workers`` and ``info``, which is JSON for people. Gives the
+        server's clock, in unix seconds; None when another process has this name. May be done again."""
         keys = self._keys
         return Request(
             "register",
@@ -377,7 +379,7 @@ def _look(
         _texts(queues) if turn.look_queues else None,
         float(due) if due else None,
         float(retry_due) if retry_due else None,
-        int(version) if version.isdigit() else 0,
+        int(version) if version.isdigit() and len(version) < 16 else 0,
         messages,
     )
 

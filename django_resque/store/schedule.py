@@ -156,7 +156,7 @@ def _timetable(reply: Any) -> Timetable:
     time, version, count, entries, slots, seen, paused = reply
     return Timetable(
         time=float(time),
-        version=int(version) if version.isdigit() else 0,
+        version=int(version) if version.isdigit() and len(version) < 16 else 0,
         entries=dict(_pairs(entries)),
         left_out=count if count > MOST_ENTRIES else 0,
         slots=_seconds(slots),

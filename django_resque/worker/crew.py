@@ -255,7 +255,7 @@ class Crew:
                 self._tell_how_far(slot, held, now, slot.output.tail)
 
     def _tell_how_far(self, slot: Slot, held: Held, now: float, output: bytes) -> None:
-        if not held.lost:
+        if not held.lost and not self._ledger.lost:  # what is left out then is told the next time
             held.told_at = now if output else held.told_at
             self._ledger.tell(
                 entries.under_way(slot.worker, held.reserved, held.job, now - held.since, held.progress, output)

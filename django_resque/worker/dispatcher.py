@@ -186,7 +186,7 @@ class Dispatcher:
                 return 0
             if self.ledger.registered:
                 moments += [self._next_look, self._next_beat]
-                if self.scheduling is not None and self.scheduling.next_at is not None:
+                if self.scheduling is not None and self.scheduling.next_at is not None and not self.stopping:
                     moments.append(self.scheduling.next_at)
             if self.ledger.untold:
                 moments.append(self.ledger.oldest + LATE)
@@ -439,7 +439,6 @@ class Dispatcher:
         if look:
             self._next_look = now + self._look_every
         mode = "" if self.mode == self._told_mode else self.mode
-        self._told_mode = self.mode
         look_queues = self.intake.new_queues or (look and self.options.selection.changes)
         self.intake.ask(now, for_jobs=bool(wanted))
         self.ledger.turn(
@@ -461,6 +460,7 @@ class Dispatcher:
         if answer.state == "gone":
             self._lose_everything()
             return
+        self._told_mode = turn.mode or self._told_mode
         if answer.state == "paused" and not self._all_paused:
             log.all_paused()
         self._all_paused = answer.state == "paused"

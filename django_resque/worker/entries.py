@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import signal
 import time
@@ -70,9 +71,12 @@ def _running(worker: str, job: Job, seconds: float, progress: bytes) -> bytes:
 
 def start(worker: str, reserved: Reserved, job: Job, limits: Limits) -> Entry:
     """The job is going to begin, if it may: it must not begin twice, or waits for a permit, or may have expired."""
+    unique, seconds = limits.unique or ("", 0)
     key, most = limits.concurrency or ("", 0)
     expires = "" if limits.expires is None else f"{limits.expires:.6f}"
-    guard = f"{limits.on_crash == 'fail':d}\n{limits.unique or ''}\n{job.id}\n{key}\n{most}\n{expires}"
+    guard = "\n".join(
+        map(str, (int(limits.on_crash == "fail"), unique, job.id, math.ceil(seconds), key, most, expires))
+    )
     expired = status_record(Status.FAILED, job, b',"outcome":"expired"')
     waiting = status_record(Status.WAITING, job)
     return Entry("start", worker, reserved.token, job.status_id, expired, waiting, guard.encode())

@@ -59,8 +59,8 @@ class Ledger:
     """The dialogue of one worker process with Redis, one request at a time.
 
     ``queues`` is what stands in the ids of its workers, ``info`` what else others are to know of the process. In
-    ``selector`` its socket has the ledger as data; `progress` is to be called when it is ready, and `tick` in each round
-    of the loop.
+    ``selector`` its socket has the ledger as data; `progress` is to be called when it is ready, and `tick` in each
+    round of the loop.
     """
 
     def __init__(
@@ -262,6 +262,9 @@ class Ledger:
             self._line.send(pending.request)
         except StoreError as error:
             self._fail(pending, error)
+            return
+        except ValueError as error:  # half a surrogate, in something that others wrote: it cannot be sent, now or later
+            self._fail(pending, StoreError(f"a request to Redis cannot be written: {error}"))
             return
         pending.sent_at = pending.moved_at = time.monotonic()
         self._watch()

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from ..job import Job
 from ..limits import Limits
 from ..store import Reserved
+from . import entries
 from .channel import Channel
 from .options import Options
 from .output import Output, Stderr
@@ -47,7 +48,7 @@ class Held:
     order: tuple[int, ...] = field(init=False)
 
     def __post_init__(self) -> None:
-        self.order = tuple(map(int, self.reserved.token.split(".")))
+        self.order = entries.order(self.reserved)
 
     @property
     def at_most_once(self) -> bool:

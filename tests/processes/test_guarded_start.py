@@ -254,6 +254,7 @@ def test_one_that_has_expired_while_it_was_parked_lets_the_next_go_on(worker, fa
     expires = using(concurrency=("k1", 1), expires=0.2).enqueue("act", "tell", "expires")
     last = K1.enqueue("act", "tell", "last")
     until(lambda: parked(clean_redis, "k1") == 2)
+    assert enqueue("act", "tell", "free").wait(30) is Status.COMPLETE  # no performer waits with them
     until(lambda: time.time() > expires.extra["expires"])
     go(facts, "first")
     assert last.wait(30) is Status.COMPLETE

@@ -17,7 +17,7 @@ import redis
 
 from django_resque import enqueue, enqueue_many, using
 from django_resque.store import Entry, store
-from tests.processes_in_redis import TurnTaker
+from tests.processes_in_redis import TurnTaker, guard
 from tests.proxy import Proxy
 from tests.servers import RedisServer
 from tests.workers import ROOT, WorkerProcess, is_gone, resque, told, until, within
@@ -263,7 +263,7 @@ def test_each_job_of_a_dead_process_is_dealt_with_as_far_as_it_had_come(worker, 
     using(on_crash="fail").enqueue("act", "tell", "not begun")
     dead = TurnTaker(identity=dead_identity().strip())
     first, second, _third = dead.turn(wanted=3).jobs
-    dead.turn(Entry("start", dead.workers[0], second.token, begun.id))
+    dead.turn(Entry("start", dead.workers[0], second.token, begun.id, record=guard(once=True)))
     dead.close()
     assert worker("--burst").wait() == 0
     (failure,) = store().failures.latest()

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from django_resque import Job, enqueue, using
+from django_resque.conf import config
 from django_resque.failure import Failure
+from django_resque.limits import limits_of
 from django_resque.status import Status
 from django_resque.store import store
 from tests.workers import PATIENCE, resque, told, until
@@ -60,17 +62,24 @@ def test_the_call_wins_over_the_settings_and_these_over_the_class(worker, facts)
     assert process.log.count("attempt 1 of life") == 1
 
 
-def test_a_class_says_after_which_exceptions_a_job_is_tried_again(worker, facts):
+def test_a_class_says_after_which_exceptions_a_job_is_tried_again_and_nobody_how_soon(worker, facts):
     names = ["KeyError", "ValueError", "MemoryError", "IndexError", "SystemExit", "KeyboardInterrupt"]
     jobs = [enqueue("stubborn", name) for name in names]
     broken = enqueue("stubborn", "NotImplementedError")
+    asking = using(max_attempts=2).enqueue("life", "ask", "asked", 0, 9)
+    waiting = using(max_attempts=2).enqueue("act", "refuse", "no")
     process = worker("-n", "3")
     for job in jobs:
         assert job.wait(30) is Status.FAILED
     assert [facts.llen(name) for name in names] == [1, 1, 1, 3, 1, 1]
-    # a backoff of the command's own that raises is as good as none
-    until(lambda: broken.refresh().status is Status.SCHEDULED)
-    assert 7 < broken.seen.due - time.time() < 10
+    # asking for another is an attempt, where there is a limit
+    assert asking.wait(30) is Status.FAILED
+    assert (failure_of(asking).exception, asking.attempts, numbers(facts, "asked")) == ("Retry", 2, [1, 2])
+    # without a backoff a job waits about ten seconds, and a backoff of the command's own that raises is as good as none
+    for job in (waiting, broken):
+        until(lambda: job.refresh().status is Status.SCHEDULED)  # noqa: B023
+        assert 7 < job.seen.due - time.time() < 10
+        assert job.attempts == 1
     assert process.stop() == 0
     assert "the backoff of stubborn" in process.log
 
@@ -93,23 +102,6 @@ def test_the_attempts_come_when_the_backoff_says_and_never_early(worker, facts, 
     assert clean_redis.zcard("resque:django:retries") == 0
     counters = store().stats.counters()
     assert (counters.processed, counters.failed) == (2, 0)
-
-
-def test_without_a_backoff_a_job_waits_about_ten_seconds(worker):
-    job = using(max_attempts=2).enqueue("act", "refuse", "no")
-    worker()
-    until(lambda: job.refresh().status is Status.SCHEDULED)
-    assert 7 < job.seen.due - time.time() < 10
-    assert job.attempts == 1
-
-
-def test_raise_retry_counts_as_an_attempt_where_there_is_a_limit(worker, facts):
-    job = using(max_attempts=2).enqueue("life", "ask", "asked", 0, 9)
-    worker()
-    assert job.wait(30) is Status.FAILED
-    failure = failure_of(job)
-    assert (failure.exception, job.attempts) == ("Retry", 2)
-    assert numbers(facts, "asked") == [1, 2]
 
 
 def test_the_last_failure_is_one_record_with_the_history_of_the_attempts(worker, facts):
@@ -168,3 +160,17 @@ def test_a_timeout_is_an_attempt_and_a_crash_is_none(worker, facts, clean_redis)
     assert store().stats.counters().processed == 2
     assert clean_redis.exists("resque:django:crashes") == 0
     assert process.stop() == 0
+
+
+def test_a_delayed_job_that_has_expired_is_retried_by_hand_all_the_same(clean_redis):
+    job = Job("act", ("tell", "key"), extra={"expires": 1.5, "max_attempts": 2})
+    record = json.dumps({"payload": json.loads(job.delayed_item()), "exception": "E", "error": "e", "queue": "mail"})
+    clean_redis.rpush("resque:failed", record)
+    (failure,) = store().failures.latest()
+    assert limits_of(failure.job, None, config()).expires == 1.5
+    assert store().ask(store().failures.retry(failure)) is True
+    (payload,) = clean_redis.lrange("resque:queue:mail", 0, -1)
+    retried = Job.from_payload(payload, "mail")
+    assert (retried.id, retried.args, retried.options) == (job.id, job.args, {})
+    assert retried.extra["max_attempts"] == 2
+    assert limits_of(retried, None, config()).expires is None

@@ -8,6 +8,7 @@ import time
 from typing import Any
 
 from django_resque import enqueue, using
+from django_resque.status import Status
 from django_resque.store import store
 from django_resque.worker.crew import KILLED_AFTER
 from tests.workers import PATIENCE, is_gone, resque, told, until, within
@@ -85,18 +86,22 @@ def test_what_a_command_makes_of_its_timeout_is_a_failure_all_the_same(worker, f
 
 
 def test_a_job_that_cannot_be_told_is_killed_with_its_group_ten_seconds_later(worker, facts, clean_redis):
-    process = worker("-n", "2")
+    process = worker("-n", "3")
+    again = using(timeout=0.2, max_attempts=2, backoff=0).enqueue("life", "hang", "again")
     using(timeout=0.2).enqueue("act", "hang_with_a_child", "hanging")
     using(timeout=0.2).enqueue("act", "hang_in_c", "hanging too")
     performer, child = int(told(facts, "hanging")), int(told(facts, "hanging"))
     other = int(told(facts, "hanging too"))
     begun = time.monotonic()
+    until(lambda: facts.llen("again") == 1)
     jobs = [enqueue("act", "tell", f"behind {number}") for number in range(2)]
     until(lambda: is_gone(performer) and is_gone(child) and is_gone(other), timeout=PATIENCE * KILLED_AFTER)
     assert time.monotonic() - begun > KILLED_AFTER - 1  # it had the time to end by itself
     for number, _ in enumerate(jobs):
         told(facts, f"behind {number}")
-    until(lambda: store().stats.counters().processed == 4)
+    assert again.wait(30) is Status.COMPLETE  # it was a failed attempt
+    assert again.attempts == 2
+    until(lambda: store().stats.counters().processed == 5)
     assert sorted(failures()) == [("hang_in_c", "JobTimeout"), ("hang_with_a_child", "JobTimeout")]
     assert clean_redis.exists("resque:django:crashes") == 0
     os.kill(process.pid, 0)

@@ -36,7 +36,10 @@ def typed(line: Sequence[str], *, check: bool = True) -> tuple[str, Call]:
     try:
         return name, read(name, words)
     except InvalidArguments as error:
-        raise UsageError(str(error)) from error
+        hint = (
+            " (what is not for the command stands before its name)" if "unrecognized arguments: -" in str(error) else ""
+        )
+        raise UsageError(f"{error}{hint}") from error
 
 
 def add_page_arguments(parser: argparse.ArgumentParser, *, limit: int = 50) -> None:

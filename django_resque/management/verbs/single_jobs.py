@@ -12,6 +12,7 @@ from ... import control
 from ...dequeueing import dequeue
 from ...failure import Failure
 from ...job import Job
+from ...log_format import clean
 from ...status import Status
 from ...store import Seen, store
 from ...tracking import TrackedJob
@@ -126,7 +127,7 @@ def _show(job_id: str, known: _Known, output: str, terminal: Terminal) -> None:
         terminal.line(f"  found in   {known.place}")
     if known.seen is not None:
         for title, text in _facts(known.seen):
-            terminal.line(f"  {title:<9}  {text}")
+            terminal.line(f"  {title:<9}  {clean(text)}")
     limits = job_record(known.job)["extra"] if known.job is not None else {}
     if limits:
         terminal.line(f"  limits     {', '.join(f'{key}={value}' for key, value in limits.items())}")
@@ -200,7 +201,7 @@ class Track(Verb):
             status = OK if all(seen.status is Status.COMPLETE for seen in found) else NO
         terminal.json([seen_record(seen) for seen in found])
         for seen in found:
-            terminal.line(_status_line(seen))
+            terminal.line(clean(_status_line(seen)))
         return status
 
     @staticmethod

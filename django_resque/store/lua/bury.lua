@@ -7,7 +7,7 @@
 --       failure record already), token, crashes to note
 --       (-1 = none), status id, status when failed, status when requeued, failure record
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, worker:<id>:started, stat:processed:<id>,
---       stat:failed:<id>, django:permits:<key>, django:parked:<key>, django:unparked:<key>, and the channel
+--       stat:failed:<id>, django:permits:<key>, django:parked:<key>, django:unique:<key>, django:unparked:<key>, and the channel
 --       django:ended:<id>
 -- Returns {reservations left, {token, …} of those that were still there, {trouble, …}}.
 local prefix = ARGV[1]
@@ -39,7 +39,7 @@ end
 
 local function let_go_first(key, payload) -- if it does not get a permit now, it is the first to wait for the next
   local on_the_way = prefix .. 'django:unparked:' .. key
-  try('SADD', on_the_way, redis.sha1hex(payload))
+  try('ZADD', on_the_way, redis.call('TIME')[1], redis.sha1hex(payload))
   try('EXPIRE', on_the_way, 60)
 end
 
@@ -67,7 +67,9 @@ for at = 7 + workers, #ARGV, 7 do
   local reserved = redis.call('HGET', KEYS[3], token)
   if reserved then
     local line = string.find(reserved, '\n', 1, true) or 0
-    local queue, key = string.match(string.sub(reserved, 1, line - 1), '^([^\t]*)\t?[^\t]*\t?(.*)$')
+    local queue, key, unique =
+      string.match(string.sub(reserved, 1, line - 1), '^([^\t]*)\t?[^\t]*\t?([^\t]*)\t?(.*)$')
+    local unique_key, id, seconds = string.match(unique, '^(%S+) (%S+) (%d+)$')
     local payload = string.sub(reserved, line + 1)
     local sha = redis.sha1hex(payload)
     local length = act == 'requeue' and try('LPUSH', prefix .. 'queue:' .. queue, payload)
@@ -83,17 +85,20 @@ for at = 7 + workers, #ARGV, 7 do
         redis.call('HSET', KEYS[8], sha, crashes)
         redis.call('EXPIRE', KEYS[8], ARGV[3])
       end
+      if unique_key then -- it waits again
+        try('SET', prefix .. 'django:unique:' .. unique_key, id, 'NX', 'EX', seconds)
+      end
       try('SET', prefix .. 'job:' .. status_id .. ':status', requeued, 'XX', 'KEEPTTL')
     else
       try('INCR', KEYS[9])
       try('INCR', KEYS[10])
       if act ~= 'drop' then -- failed, or its queue has become something else
         redis.call('RPUSH', KEYS[5], record)
-        try('SET', prefix .. 'job:' .. status_id .. ':status', failed, 'XX', 'EX', ARGV[4])
-        redis.pcall('PUBLISH', prefix .. 'django:ended:' .. status_id, failed)
-        try('LPUSH', KEYS[14], failed)
-        try('LTRIM', KEYS[14], 0, ARGV[5] - 1)
       end
+      try('SET', prefix .. 'job:' .. status_id .. ':status', failed, 'XX', 'EX', ARGV[4])
+      redis.pcall('PUBLISH', prefix .. 'django:ended:' .. status_id, failed)
+      try('LPUSH', KEYS[14], failed)
+      try('LTRIM', KEYS[14], 0, ARGV[5] - 1)
       redis.call('HDEL', KEYS[8], sha)
     end
     redis.call('HDEL', KEYS[3], token)

@@ -11,8 +11,8 @@
 --       then for each entry: kind, token, worker, status id and four more, by kind:
 --         beat: -, -, heartbeat, -           running: status, -, current job, output
 --         start: status if it has expired, status if it is parked, guard, -
---           (guard: 1 = it must not begin twice, key of uniqueness, id, key of concurrency, how many, when it expires;
---           a line each)
+--           (guard: 1 = it must not begin twice, key of uniqueness, id, seconds it is held, key of concurrency, how many,
+--           when it expires; a line each)
 --         done: status, result (JSON), key of concurrency if any, output
 --         retry: seconds, status until then, the payload to try again, output
 --         failed, crashed, interrupted, given back: status if it fails, status if it goes back, failure record, output
@@ -73,10 +73,11 @@ local function answer(state, refused, kept, queue, payloads, crashes, dropped)
   }
 end
 
-local function split(reserved) -- queue, the worker that has begun it, its key of concurrency, payload
+local function split(reserved) -- queue, the worker that has begun it, keys of concurrency and uniqueness, payload
   local at = string.find(reserved, '\n', 1, true) or 0
-  local queue, worker, key = string.match(string.sub(reserved, 1, at - 1), '^([^\t]*)\t?([^\t]*)\t?(.*)$')
-  return queue, worker, key, string.sub(reserved, at + 1)
+  local queue, worker, key, unique =
+    string.match(string.sub(reserved, 1, at - 1), '^([^\t]*)\t?([^\t]*)\t?([^\t]*)\t?(.*)$')
+  return queue, worker, key, unique, string.sub(reserved, at + 1)
 end
 
 local function words(text)
@@ -107,7 +108,7 @@ if number == tonumber(last) then -- the answer to this turn was lost: give it ag
     if not reserved then
       return {'gone', now, {}, {}, '', {}, {}, {}, 0, {}, '', 0, {}, 0, {}} -- somebody has removed it: begin anew
     end
-    local _, _, _, payload = split(reserved)
+    local _, _, _, _, payload = split(reserved)
     hand_out(payload, crashes_of(payload))
   end
   return answer(before[1], words(before[2]), words(before[6] or ''), before[3], payloads, crashes, tonumber(before[5]))
@@ -134,6 +135,7 @@ end
 local name = string.match(ARGV[3], '^%S+')
 local refused, kept, cleared, processed, failed, recent = {}, {}, {}, {}, {}, {}
 local waited = redis.call('EXISTS', KEYS[16]) == 1
+local some_paused = redis.call('EXISTS', KEYS[17]) == 1
 
 local function set_status(id, status, seconds)
   if id ~= '' and seconds then
@@ -172,13 +174,13 @@ end
 
 local function let_go_first(key, payload) -- if it does not get a permit now, it is the first to wait for the next
   local on_the_way = prefix .. 'django:unparked:' .. key
-  try('SADD', on_the_way, redis.sha1hex(payload))
+  try('ZADD', on_the_way, time[1], redis.sha1hex(payload))
   try('EXPIRE', on_the_way, 60)
 end
 
 local function unpark(key, most) -- who has waited longest for one of so many permits goes back to the head of its queue
   local parked, on_the_way = prefix .. 'django:parked:' .. key, prefix .. 'django:unparked:' .. key
-  local held, before = try('HLEN', prefix .. 'django:permits:' .. key) or 0, try('SCARD', on_the_way) or 0
+  local held, before = try('HLEN', prefix .. 'django:permits:' .. key) or 0, try('ZCOUNT', on_the_way, time[1] - 60, '+inf') or 0
   -- A second one mends what was lost when others were taken out of their queues on the way.
   for _ = 1, math.max(1, math.min(2, (tonumber(most) or 1) - held - before)) do
     local first = try('LINDEX', parked, 0)
@@ -186,14 +188,16 @@ local function unpark(key, most) -- who has waited longest for one of so many pe
       redis.call('SREM', KEYS[14], key)
       return
     end
-    local queue, _, _, payload = split(first)
-    if not try('LPUSH', prefix .. 'queue:' .. queue, payload) then
-      return
+    local queue, _, _, _, payload = split(first)
+    local waits = some_paused and try('SISMEMBER', KEYS[17], queue) == 1
+    if waits or not try('LPUSH', prefix .. 'queue:' .. queue, payload) then
+      redis.call('LMOVE', parked, parked, 'LEFT', 'RIGHT') -- its queue is paused, or no list any more: others go first
+    else
+      redis.call('LPOP', parked)
+      redis.call('SADD', KEYS[6], queue)
+      let_go_first(key, payload)
+      ring(queue)
     end
-    redis.call('LPOP', parked)
-    redis.call('SADD', KEYS[6], queue)
-    let_go_first(key, payload)
-    ring(queue)
   end
 end
 
@@ -233,7 +237,7 @@ local function suspect(payload, count)
   any_crashes = true
 end
 
-local function requeue(token, queue, payload, key)
+local function requeue(token, queue, payload, key, unique)
   local length = try('LPUSH', prefix .. 'queue:' .. queue, payload)
   if not length then
     return false -- its queue has become something else
@@ -246,19 +250,24 @@ local function requeue(token, queue, payload, key)
   if free(token, key) then -- it is the next to have one
     let_go_first(key, payload)
   end
+  local unique_key, id, seconds = string.match(unique, '^(%S+) (%S+) (%d+)$')
+  if unique_key then -- it waits again
+    try('SET', prefix .. 'django:unique:' .. unique_key, id, 'NX', 'EX', seconds)
+  end
   return true
 end
 
 local function start(token, queue, payload, entry)
   local worker, status_id, expired, parked, guard = entry[3], entry[4], entry[5], entry[6], entry[7]
-  local once, unique, id, key, most, expires = string.match(guard, '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$')
+  local once, unique, id, seconds, key, most, expires =
+    string.match(guard, '^(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.-)\n(.*)$')
   local unique_key, permits = prefix .. 'django:unique:' .. unique, prefix .. 'django:permits:' .. key
   local function release()
     if unique ~= '' and try('GET', unique_key) == id then
       redis.call('DEL', unique_key)
     end
   end
-  local goes_first = key ~= '' and try('SREM', prefix .. 'django:unparked:' .. key, redis.sha1hex(payload)) == 1
+  local goes_first = key ~= '' and try('ZREM', prefix .. 'django:unparked:' .. key, redis.sha1hex(payload)) == 1
   if expires ~= '' and tonumber(now) >= tonumber(expires) then
     release()
     ended(token, '', payload, '')
@@ -283,8 +292,10 @@ local function start(token, queue, payload, entry)
   if key ~= '' and not try('HSET', permits, name .. '.' .. token, most) then
     key = ''
   end
-  if once == '1' or key ~= '' then
-    redis.call('HSET', KEYS[3], token, queue .. '\t' .. (once == '1' and worker or '') .. '\t' .. key .. '\n' .. payload)
+  local again = unique ~= '' and unique .. ' ' .. id .. ' ' .. seconds or ''
+  if once == '1' or key ~= '' or again ~= '' then
+    local begun_by = once == '1' and worker or ''
+    redis.call('HSET', KEYS[3], token, table.concat({queue, begun_by, key, again}, '\t') .. '\n' .. payload)
   end
 end
 
@@ -307,7 +318,7 @@ for at = 15 + 2 * queues, #ARGV, 8 do
   elseif usual or not reserved then
     refused[#refused + 1] = token
   else
-    local queue, begun_by, key, payload = split(reserved)
+    local queue, begun_by, key, unique, payload = split(reserved)
     if output ~= '' then
       try('SET', prefix .. 'django:output:' .. status_id, output, 'EX', ARGV[11])
     end
@@ -318,7 +329,7 @@ for at = 15 + 2 * queues, #ARGV, 8 do
       end
       set_status(status_id, status)
     elseif kind == 'start' then
-      if begun_by == '' and key == '' then
+      if begun_by == '' and key == '' and unique == '' then
         start(token, queue, payload, {kind, token, worker, status_id, status, second, record})
       end
     elseif kind == 'done' then
@@ -345,7 +356,7 @@ for at = 15 + 2 * queues, #ARGV, 8 do
         count = count or 0
       end
       local final = kind == 'failed' or (kind == 'crashed' and count >= tonumber(ARGV[6]))
-      if not final and requeue(token, queue, payload, key) then
+      if not final and requeue(token, queue, payload, key, unique) then
         if kind ~= 'given back' then -- that was not what the worker performed
           idle(worker)
         end
@@ -388,7 +399,6 @@ if next(failed) then
   end
 end
 
-local some_paused = redis.call('EXISTS', KEYS[17]) == 1
 local function take(queue, wanted) -- a batch comes from one queue; a suspect comes alone
   if some_paused and try('SISMEMBER', KEYS[17], queue) == 1 then
     return false

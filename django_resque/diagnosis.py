@@ -185,7 +185,7 @@ def _of_workers_and_queues() -> Iterator[Finding]:
             )
     yield from _of_pauses(population, waiting)
     heard = {name: listeners(population, name) for name in waiting}
-    if waiting and not any(heard.values()):
+    if waiting and not _is_anybody_alive(population):
         yield _error(
             "workers",
             f"No worker is alive that would take the {sum(waiting.values()):,} waiting jobs.",
@@ -203,6 +203,11 @@ def _of_workers_and_queues() -> Iterator[Finding]:
     yield from _of_commands(
         job for name in served for _, job in store().queues.page(name, count=LOOKED_AT) if job is not None
     )
+
+
+def _is_anybody_alive(population: Population) -> bool:
+    ours = any(process.alive and process.kind == "worker" for process in population.processes)
+    return ours or not all(map(process_of, population.others))
 
 
 def _is_ours(population: Population, queue: str) -> bool:

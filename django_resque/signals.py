@@ -1,8 +1,8 @@
 """Django signals that django_resque sends.
 
 A receiver of a job's signals runs where the job does: ``before_enqueue`` and ``after_enqueue`` in the process that
-enqueues, those around the performance in a performer. ``sender`` is the class `Job`, None for those of a worker; ``job``
-is the job.
+enqueues, those around the performance in a performer. ``sender`` is the class `Job`, and None for those of a worker;
+``job`` is the job.
 What receivers raise is said with each signal; where nothing is said it is logged, and changes nothing.
 """
 

@@ -385,7 +385,7 @@ def test_every_choice_stands_in_the_payload_as_the_worker_reads_it(clean_redis: 
     }
     assert clean_redis.get("resque:django:unique:the-key").decode() == job.id
     limits = limits_of(job, None, Config())
-    assert limits == Limits(60.0, "fail", "the-key", ("smtp", 2), expires)
+    assert limits == Limits(60.0, "fail", ("the-key", 3600.0), ("smtp", 2), expires)
 
 
 def test_a_number_of_jobs_at_once_is_that_of_the_command_and_another_key_is_shared(clean_redis: redis.Redis):

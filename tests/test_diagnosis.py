@@ -139,6 +139,9 @@ def test_queues_that_nobody_serves_are_an_error(clean_redis: redis.Redis):
     enqueue("act", "tell", "x")
     using(queue="mail").enqueue("act", "tell", "x")
     assert "the queue default, in which 1 wait" in only("queue").what
+    clean_redis.delete("resque:queue:mail")
+    assert "the queue default, in which 1 wait" in only("queue").what
+    assert found("workers") == []
     clean_redis.sadd("resque:workers", "ruby:1:def*")
     assert found("queue", "workers") == []
     worker.close()

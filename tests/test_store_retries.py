@@ -244,3 +244,11 @@ def test_a_retry_is_either_cancelled_or_revived(clean_redis):
     line.close()
     revived = clean_redis.lrange("resque:queue:default", 0, -1)
     assert sorted(revived + cancelled) == sorted(retry.payload for retry in retries)
+
+
+def test_a_job_that_is_back_in_its_queue_waits_again(clean_redis: redis.Redis):
+    clean_redis.zadd("resque:django:retries", {"abc123.1.1 id1\nmail\n{}": 1})
+    clean_redis.set("resque:job:id1:status", '{"status":63,"updated":1}', ex=100)
+    assert store().ask(store().retries.revive()).count == 1
+    assert clean_redis.get("resque:job:id1:status") == b'{"status":1,"updated":1}'
+    assert 0 < clean_redis.ttl("resque:job:id1:status") <= 100

@@ -199,7 +199,7 @@ def test_an_entry_changes_this_and_nothing_else(process, clean_redis, kind, effe
     [
         ("done", 3600),
         ("failed", 24 * 3600),
-        ("retry", 1000),
+        ("retry", 7 * 24 * 3600 + 60),
         ("running", 1000),
         ("interrupted", 1000),
         ("given back", 1000),
@@ -503,7 +503,7 @@ def test_a_job_that_is_to_be_tried_again_waits_among_the_retries(process, clean_
     with changes(clean_redis) as changed:
         answer = process.turn(entry("retry", reserved, status=b"2.5"))
     ((member, due),) = changed.pop("django:retries").items()
-    assert member == b"abc123.1.1\ndefault\nthe next attempt"
+    assert member == b"abc123.1.1 1\ndefault\nthe next attempt"
     assert due == pytest.approx(answer.time + 2.5, abs=1e-5)
     assert changed == {**ENDED, "job:1:status": b"waiting again"}  # it counts as neither processed nor failed
 

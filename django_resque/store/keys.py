@@ -123,7 +123,7 @@ class Keys:
     @property
     def retries(self) -> str:
         """ZSET: jobs whose attempt failed and that are to be tried again, by the unix time at which they are due. A
-        member is ``<process>.<token>``, the queue and the payload, with line feeds between them."""
+        member is ``<process>.<token> <status id>``, the queue and the payload, with line feeds between."""
         return f"{self.prefix}django:retries"
 
     def unique(self, key: str) -> str:

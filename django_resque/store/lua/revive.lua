@@ -1,7 +1,7 @@
 -- Put retries that are due back on their queues.
 -- KEYS: 1 a key that never exists, 2 the retries, 3 queues, 4 the bell's channel
 -- ARGV: 1 the prefix of all keys, 2 most retries, 3 most bytes, 4 seconds by which one that cannot go back is put off
--- Builds from the prefix: queue:<q>
+-- Builds from the prefix: queue:<q>, job:<id>:status
 -- Returns {how many went back, score of the first that is left or '', server time, {trouble, …}}.
 local time = redis.call('TIME')
 local now = string.format('%s.%06d', time[1], time[2])
@@ -15,6 +15,14 @@ local function put_off(member, why)
   trouble[#trouble + 1] = why
 end
 
+local function waits_again(status_id)
+  local key = ARGV[1] .. 'job:' .. status_id .. ':status'
+  local status = status_id ~= '' and redis.pcall('GET', key)
+  if type(status) == 'string' then
+    redis.pcall('SET', key, (string.gsub(status, '^{"status":63,', '{"status":1,')), 'XX', 'KEEPTTL')
+  end
+end
+
 local count, seen, bytes = 0, 0, 0
 local most, largest = tonumber(ARGV[2]), tonumber(ARGV[3])
 repeat
@@ -22,7 +30,7 @@ repeat
   for _, member in ipairs(some) do
     if seen < most and bytes < largest then
       seen, bytes = seen + 1, bytes + #member
-      local queue, payload_at = string.match(member, '^[^\n]*\n([^\n]+)\n()')
+      local status_id, queue, payload_at = string.match(member, '^[^ \n]* ?([^\n]*)\n([^\n]+)\n()')
       if not queue then
         put_off(member, 'no retry, though it is among them: ' .. redis.sha1hex(member) .. ' (its SHA-1)')
       else
@@ -31,6 +39,7 @@ repeat
           put_off(member, length.err .. ' (' .. ARGV[1] .. 'queue:' .. queue .. ')')
         else
           redis.call('ZREM', KEYS[2], member)
+          waits_again(status_id)
           redis.call('SADD', KEYS[3], queue)
           if length == 1 then
             redis.pcall('PUBLISH', KEYS[4], queue)

@@ -337,7 +337,7 @@ for at = 15 + 2 * queues, #ARGV, 8 do
       tell_the_end(status_id, status, ARGV[9], second)
     elseif kind == 'retry' then
       local due = string.format('%.6f', tonumber(now) + tonumber(status))
-      redis.call('ZADD', KEYS[13], due, name .. '.' .. token .. '\n' .. queue .. '\n' .. record)
+      redis.call('ZADD', KEYS[13], due, name .. '.' .. token .. ' ' .. status_id .. '\n' .. queue .. '\n' .. record)
       redis.call('HDEL', KEYS[3], token)
       local most = free(token, key)
       if most then
@@ -347,7 +347,7 @@ for at = 15 + 2 * queues, #ARGV, 8 do
         redis.call('HDEL', KEYS[8], redis.sha1hex(payload))
       end
       idle(worker)
-      set_status(status_id, second)
+      set_status(status_id, second, math.ceil(tonumber(status)) + 604800)
     else -- failed, or crashed, interrupted, given back
       local count = crashes_of(payload)
       if kind == 'crashed' then

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from types import NoneType
-from typing import Any, cast
+from typing import Any, Never, cast
 
 from django.utils import timezone
 
@@ -280,14 +280,45 @@ def _is_wanted(job: Job) -> bool:
     return True
 
 
-def using(**choices: Any) -> Using:
+def using(
+    *,
+    queue: str | None = None,
+    delay: float | timedelta | None = None,
+    at: datetime | float | None = None,
+    timeout: float | timedelta | None = None,
+    max_attempts: int | None = None,
+    backoff: float | Sequence[float] | None = None,
+    unique_for: float | timedelta | None = None,
+    unique_key: str | None = None,
+    concurrency: int | tuple[str, int] | None = None,
+    expires: float | timedelta | datetime | None = None,
+    on_crash: str | None = None,
+    track: bool | None = None,
+    on_commit: bool | None = None,
+    check: bool | None = None,
+    **unknown: Never,
+) -> Using:
     """What enqueues with these choices: ``using(queue="mail").enqueue("send_welcome", user.pk)``. See `Using`."""
-    known = [field.name for field in fields(Using) if field.init]
-    for name in choices:
-        if name not in known:
-            hint = did_you_mean(name, known) or f" (known are {', '.join(known)})"
-            raise TypeError(f"using() takes no {name!r}{hint}; options of the command go to enqueue()")
-    return Using(**choices)
+    for name in unknown:
+        known = [field.name for field in fields(Using) if field.init]
+        hint = did_you_mean(name, known) or f" (known are {', '.join(known)})"
+        raise TypeError(f"using() takes no {name!r}{hint}; options of the command go to enqueue()")
+    return Using(
+        queue=queue,
+        delay=delay,
+        at=at,
+        timeout=timeout,
+        max_attempts=max_attempts,
+        backoff=backoff,
+        unique_for=unique_for,
+        unique_key=unique_key,
+        concurrency=concurrency,
+        expires=expires,
+        on_crash=on_crash,
+        track=track,
+        on_commit=on_commit,
+        check=check,
+    )
 
 
 _PLAIN = Using()

@@ -214,8 +214,11 @@ class Storm:
 
 
 def _unfinished(client: redis.Redis) -> tuple[int, int]:
-    """How many jobs are queued, and how many are reserved."""
+    """How many jobs are queued or wait elsewhere, and how many are reserved."""
     queued = sum(client.llen(f"{PREFIX}queue:{name.decode()}") for name in client.smembers(f"{PREFIX}queues"))
+    queued += sum(client.llen(key) for key in client.scan_iter(f"{PREFIX}delayed:*", count=1000))
+    queued += sum(client.llen(key) for key in client.scan_iter(f"{PREFIX}django:parked:*", count=1000))
+    queued += client.zcard(f"{PREFIX}django:retries")
     reserved = sum(client.hlen(key) for key in client.scan_iter(f"{PREFIX}django:reservations:*", count=1000))
     return queued, reserved
 

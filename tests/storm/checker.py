@@ -159,12 +159,16 @@ class _Court:
             self._accuse("own failure", f"{job} has a failure record that is not its own: {failure.exception}", job)
 
     def _judge_runs(self, job: str, push: Push, runs: Sequence[Run]) -> None:
+        if KINDS[push.kind].attempts > 1:  # an attempt that failed is not to be performed again, but another
+            runs = [run for run in runs if run.how != "raised"]
         if len(runs) < 2:
             return
         self._verdict.reruns += len(runs) - 1
         if KINDS[push.kind].fragile:
             self._accuse("on_crash", f'{job} has on_crash="fail" and was begun {len(runs)} times', job)
         for run in runs[1:]:
+            if KINDS[push.kind].attempts > 1:
+                continue  # the runs before may be of the attempt before
             if run.redelivered is False and not self._was_taken_before_a_freeze(run, push):
                 self._accuse(
                     "redelivered", f"{job} ran again in {run.pid} and was not told that it is redelivered", job

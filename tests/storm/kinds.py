@@ -14,7 +14,7 @@ DONE = ""
 class Kind:
     """``ending`` is the exception of its failure record, or `DONE`. ``deaths``: how often it kills its own process.
 
-    ``weight`` is how many among all weights; ``seconds`` how long it takes at most; ``using`` goes to `using()`.
+    ``attempts``: in which of its attempts it is done. ``weight`` is how many among all weights; ``seconds`` how long it takes at most; ``using`` goes to `using()`.
     """
 
     name: str
@@ -23,6 +23,7 @@ class Kind:
     deaths: int = 0
     seconds: float = 0
     ballast: int = 0
+    attempts: int = 1
     using: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -58,6 +59,9 @@ KINDS = {
         Kind("die_always", 10, ending="PoisonJob", deaths=ALWAYS),
         Kind("fragile", 40, seconds=0.02, using={"on_crash": "fail"}),
         Kind("fragile_die", 8, ending="DirtyExit", deaths=ALWAYS, using={"on_crash": "fail"}),
+        Kind("later", 40, using={"delay": 0.7}),
+        Kind("flaky", 40, attempts=2, using={"max_attempts": 2, "backoff": 0.2}),
+        Kind("narrow", 40, seconds=0.02, using={"concurrency": ("storm", 2)}),
         Kind("leave_child", 10),
         Kind("leave_session", 10),
         Kind("leave_daemon", 10),

@@ -60,7 +60,12 @@ class Command(JobCommand):
     def _doze(self) -> None:
         time.sleep(self.seconds)
 
-    _linger = _fragile = _doze
+    _linger = _fragile = _narrow = _doze
+
+    def _flaky(self) -> None:
+        job = current_job()
+        if job is not None and job.attempt == 1:
+            raise ValueError(f"{self.job} fails once")
 
     def _write(self) -> None:
         for number in range(150):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import shutil
 import sys
 import tempfile
@@ -12,9 +13,13 @@ from typing import Any
 
 import pytest
 
+from django_resque.errors import DontPerform
+from django_resque.job import Job
+from django_resque.signals import before_perform
 from django_resque.store.embedded import is_embedded_server, stop
 from django_resque.worker.descendants import mark
 from django_resque.worker.performer import Packet
+from tests.jobs.management.commands.life import Command as Life
 from tests.performers import PerformerProcess
 from tests.workers import told, until
 
@@ -178,6 +183,75 @@ def test_a_job_may_use_the_alarm_itself(performer, facts):
     assert performer.perform("own_alarm", "0.05", timeout=30).exception == ""
     assert performer.perform("own_alarm", "0.05").exception == ""
     assert performer.perform("nap", "60", timeout=0.1).exception == "JobTimeout"
+
+
+# -- what a job says, and how it may end -------------------------------------------------------------------------------
+
+
+def life(*args: Any, **extra: Any) -> bytes:
+    """The payload of a job for ``life``."""
+    return Job("life", args, extra=extra).payload()
+
+
+def test_what_a_job_returns_is_reported(performer):
+    performer.give(payload=life("give", '{"a": [1, null]}'))
+    report = performer.report()
+    assert (report.exception, report.outcome, report.result) == ("", "", b'{"a":[1,null]}')
+    performer.give(payload=life("give", "null"))
+    assert performer.report().result == b""
+
+
+def test_how_far_a_job_has_come_is_told_before_its_end_and_not_too_often(performer, facts):
+    token = performer.give(payload=life("advance", "key"))
+    told(facts, "key:half")
+    facts.rpush("key:go", "now")
+    told(facts, "key:all")
+    facts.rpush("key:go", "now")
+    assert performer.report().exception == ""
+    assert [progress.token for progress in performer.told] == [token] * len(performer.told)
+    found = [json.loads(progress.progress) for progress in performer.told]
+    assert found[0] == [0, 1000, "on the way \\udcff\n"]
+    assert found[-1] == [1000, 1000, ""]
+    assert len(found) < 100
+
+
+def test_an_attempt_that_is_not_the_last_is_reported_with_its_wait(performer):
+    chosen = {"max_attempts": 2, "backoff": [7]}
+    performer.give(payload=life("fail", "key", 9, **chosen))
+    report = performer.report()
+    assert (report.exception, report.retry) == ("LookupError", 7)
+    performer.give(payload=life("fail", "key", 9, **chosen, attempt=1))
+    report = performer.report()
+    assert (report.exception, report.error, report.retry) == ("LookupError", "attempt 2 came to nothing", None)
+    performer.give(payload=life("ask", "key", 2.5, 9))
+    report = performer.report()
+    assert (report.exception, report.retry) == ("Retry", 2.5)
+
+
+@pytest.mark.parametrize("wait", [float("inf"), float("nan"), "soon", None, -1])
+def test_a_wait_that_a_project_reckons_wrongly_ends_no_performer(monkeypatch: pytest.MonkeyPatch, wait: Any):
+    monkeypatch.setattr(Life, "backoff", lambda error, attempt: wait)
+    with PerformerProcess() as performer:
+        performer.give(payload=life("fail", "key", 9, max_attempts=2))
+        report = performer.report()
+        assert report.exception == "LookupError"
+        assert (report.retry is None) == (wait is None)
+        performer.give(payload=life("give", "5"))
+        assert performer.report().result == b"5"
+
+
+def test_a_job_that_a_receiver_does_not_want_is_done_without_having_been_performed():
+    def refuse(**sent: object) -> None:
+        raise DontPerform
+
+    before_perform.connect(refuse)
+    try:
+        with PerformerProcess() as performer:
+            performer.give(payload=life("fail", "key", 9, max_attempts=2))
+            report = performer.report()
+    finally:
+        before_perform.disconnect(refuse)
+    assert (report.exception, report.outcome, report.retry) == ("", "not performed", None)
 
 
 # -- what a job has started --------------------------------------------------------------------------------------------

@@ -92,6 +92,7 @@ class _Court:
         for job in self._pushes:
             self._judge_job(job)
         self._judge_strangers()
+        self._judge_permits()
         self._judge_accounting()
         self._judge_statuses()
         self._judge_what_is_left()
@@ -271,6 +272,28 @@ class _Court:
     def _judge_strangers(self) -> None:
         for job in {*self._runs, *self._failures} - {*self._pushes}:
             self._accuse("stranger", f"{job or 'a job without a name'} was never enqueued", job)
+
+    def _judge_permits(self) -> None:
+        """Never more at once than there are permits. Runs of dispatchers that were killed or frozen are left out: their
+        permits may have been given to others while they went on."""
+        for kind in KINDS.values():
+            if "concurrency" not in kind.using:
+                continue
+            key, most = kind.using["concurrency"]
+            runs = [
+                run for runs in self._runs.values() for run in runs if run.kind == kind.name and run.end is not None
+            ]
+            steps = [
+                (at, step, run.job)
+                for run in runs
+                if not any(True for _ in self._harms(run))
+                for at, step in ((run.start, 1), (run.end or run.start, -1))
+            ]
+            running = 0
+            for _at, step, job in sorted(steps):
+                running += step
+                if running > most:
+                    self._accuse("concurrency", f"{running} jobs ran at once under the key {key!r}", job)
 
     def _judge_accounting(self) -> None:
         """Each job exactly once in the counters."""

@@ -114,6 +114,7 @@ def test_top_is_shown_once(busy: None, worker: Callable[..., WorkerProcess], fac
     facts.rpush("x:go", 1)
 
 
+@pytest.mark.skipif(not terminal.HAS_RICH, reason="needs rich")
 def test_top_needs_a_terminal():
     ran = process("top")
     assert (ran.code, ran.out) == (2, "")

@@ -38,3 +38,14 @@ class Stats:
         """Both counters, in one round trip."""
         found = cast("list[bytes | None]", self._client.mget(self._keys.stat("processed"), self._keys.stat("failed")))
         return Counters.from_replies(found)
+
+    @reading()
+    def of_workers(self, workers: Sequence[str]) -> dict[str, Counters]:
+        """Both counters of each of these workers, in one round trip."""
+        if not workers:
+            return {}
+        keys = [self._keys.stat(f"{name}:{worker}") for worker in workers for name in ("processed", "failed")]
+        found = cast("list[bytes | None]", self._client.mget(keys))
+        return {
+            worker: Counters.from_replies(found[2 * place : 2 * place + 2]) for place, worker in enumerate(workers)
+        }

@@ -14,7 +14,8 @@ DONE = ""
 class Kind:
     """``ending`` is the exception of its failure record, or `DONE`. ``deaths``: how often it kills its own process.
 
-    ``attempts``: in which of its attempts it is done. ``weight`` is how many among all weights; ``seconds`` how long it takes at most; ``using`` goes to `using()`.
+    ``attempts``: in which of its attempts it is done. ``weight`` is how many among all weights; ``seconds`` how long it
+    takes at most; ``using`` goes to `using()`.
     """
 
     name: str

@@ -18,6 +18,7 @@ from .single_jobs import Recent, ShowJob, Track
 from .start import Load, Start, StartScheduler
 from .tail import Tail
 from .verb import NO, OK, USAGE, UsageError, Verb, add_yes_argument, confirmed
+from .workers import Workers
 
 VERBS: Sequence[type[Verb]] = (
     Start,
@@ -32,6 +33,7 @@ VERBS: Sequence[type[Verb]] = (
     ResumeQueue,
     Tail,
     Stats,
+    Workers,
     Top,
     Check,
     Reset,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from typing import IO
 
 _BLOCK = 65_536
@@ -11,7 +12,8 @@ _LONGEST = 1 << 20
 
 
 class Follower:
-    """The lines of one file. It need not exist; when it is replaced, as logrotate does it, the new one is followed when
+    """The lines of one file. It need not exist; what is no regular file has none, for a pipe would be waited for, and a
+    device may never end; when it is replaced, as logrotate does it, the new one is followed when
     the old one has been read to its end; when it is emptied, it is read from the beginning."""
 
     def __init__(self, path: str) -> None:
@@ -25,14 +27,16 @@ class Follower:
         if self._file is None:
             return []
         end = self._file.seek(0, os.SEEK_END)
-        tail = b""
-        while end > 0 and tail.count(b"\n") <= count:
+        blocks: list[bytes] = []
+        ends = 0
+        while end > 0 and ends <= count:
             start = max(0, end - _BLOCK)
             self._file.seek(start)
-            tail = self._file.read(end - start) + tail
+            blocks.append(self._file.read(end - start))
+            ends += blocks[-1].count(b"\n")
             end = start
         self._file.seek(0, os.SEEK_END)
-        whole, self._rest = self._split(tail)
+        whole, self._rest = self._split(b"".join(reversed(blocks)))
         return whole[-count:] if count else []
 
     def new(self) -> list[str]:
@@ -53,7 +57,8 @@ class Follower:
 
     def _open(self) -> None:
         try:
-            self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115  closed in close()
+            if stat.S_ISREG(os.stat(self.path).st_mode):
+                self._file = open(self.path, "rb", buffering=0)  # noqa: SIM115  closed in close()
         except OSError:
             self._file = None
 

@@ -12,13 +12,15 @@ from django.utils import timezone
 from ..moments import due_second
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
+LONGEST = 1e12
+"""Seconds that a duration has at most: what takes one has a limit of its own, and says so."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 
 
 def duration(text: str) -> float:
     """Seconds: ``90``, ``1.5h``, ``10m``, ``2d``."""
     found = _DURATION.fullmatch(text.strip().lower())
-    if found is None or found[2] not in _UNITS:
+    if found is None or found[2] not in _UNITS or float(found[1]) > LONGEST:
         raise argparse.ArgumentTypeError(f"{text!r} is no duration: give seconds, or 10m, 2h, 3d")
     return float(found[1]) * _UNITS[found[2]]
 

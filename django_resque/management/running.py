@@ -45,13 +45,17 @@ def _folder() -> str:
     return os.getcwd()
 
 
+MOST = 1_000_000_000
+"""The largest integer, and number of seconds, on a command line: more means nothing, and is too much for a clock."""
+
+
 def at_least(least: int) -> Callable[[str], int]:
     """Reads an integer from a command line."""
 
     def integer(text: str) -> int:
         value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        if not least <= value <= MOST:
+            raise argparse.ArgumentTypeError(f"must be at least {least}" if value < least else f"must be below {MOST}")
         return value
 
     return integer
@@ -62,7 +66,7 @@ def seconds(least: float) -> Callable[[str], float]:
 
     def number(text: str) -> float:
         value = float(text)
-        if not least <= value < float("inf"):
+        if not least <= value <= MOST:
             raise argparse.ArgumentTypeError(f"must be a number of seconds, at least {least:g}")
         return value
 

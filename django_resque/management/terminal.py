@@ -157,7 +157,7 @@ class Terminal:
 
     @staticmethod
     def _write(stream: Stream, text: str) -> None:
-        stream.write("\n".join(map(clean_line, text.split("\n"))) + "\n")
+        stream.write(escaped(text) + "\n")
 
     def _write_plain_table(self, rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> None:
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
@@ -178,6 +178,11 @@ class Terminal:
         for row in rows:
             table.add_row(*map(Text, row))
         console.print(table)
+
+
+def escaped(text: str) -> str:
+    """``text`` with whatever a terminal would obey escaped, but for tabs and the ends of lines."""
+    return "\n".join(map(clean_line, text.split("\n")))
 
 
 def _unwrapped(stream: Any) -> Any:

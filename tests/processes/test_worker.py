@@ -631,9 +631,3 @@ def test_a_job_that_another_worker_has_now_ends_in_peace_and_unreported(worker, 
     assert process.wait() == 0
     assert store().stats.counters().processed == 0
     assert store().queues.size("default") == 0
-
-
-def test_a_worker_warns_of_what_a_command_declares_in_vain(worker):
-    process = worker("--burst")
-    assert process.wait() == 0
-    assert "the command patient declares max_attempts, which takes effect in a later release" in process.log

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from ...errors import ResqueError, StoreUnavailable
-from ..terminal import Terminal
+from ..terminal import Terminal, escaped
 from ..verbs import USAGE, VERBS
 
 INTERRUPTED = 130
@@ -65,9 +65,11 @@ class Command(BaseCommand):
             status = options["run"](options, terminal)
             self.stdout.flush()
         except StoreUnavailable as error:
-            raise CommandError(f"Redis is not available: {error}") from error
+            raise CommandError(escaped(f"Redis is not available: {error}")) from error
         except ResqueError as error:
-            raise CommandError(str(error)) from error
+            raise CommandError(escaped(str(error))) from error
+        except CommandError as error:  # its message may name what others have written into Redis
+            raise CommandError(escaped(str(error)), returncode=error.returncode) from error
         except KeyboardInterrupt:
             status = INTERRUPTED
         except BrokenPipeError:

@@ -48,6 +48,13 @@ def add_page_arguments(parser: argparse.ArgumentParser, *, limit: int = 50) -> N
     parser.add_argument("--offset", type=at_least(0), default=0, metavar="N", help="how many to pass over before that")
 
 
+def said(text: str) -> str:
+    """Reads a name that selects something: an empty one, as of a variable that is not set, would select all."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty: leave it out, or say which")
+    return text
+
+
 def queue_name(text: str) -> str:
     """Reads the name of a queue to enqueue to."""
     try:

@@ -76,6 +76,8 @@ class Enqueue(Verb):
         return {name: options[name] for name in (*names, "on_crash", "track", "check")}
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
+        if options["wait"] is not None and options["track"] is False:
+            raise UsageError("--wait needs the job's status, which --no-track does not keep: leave one of them out")
         command, call = typed(options["line"], check=options["check"] is not False)
         try:
             chosen = using(**self.choices(options))

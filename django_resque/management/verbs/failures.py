@@ -13,7 +13,7 @@ from ...store import FailureFilter, Retried, store
 from .. import moments
 from ..records import SHORT, failure_record, line_of
 from ..terminal import Terminal
-from .arguments import add_page_arguments
+from .arguments import add_page_arguments, said
 from .verb import NO, OK, UsageError, Verb, add_yes_argument, confirmed
 
 LEAST_DIGITS = 6
@@ -27,13 +27,13 @@ def _add_filter_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "ids", nargs="*", metavar="ID", help="those with this id of a job, or with a digest that begins so"
     )
-    group.add_argument("--command", metavar="NAME", help="jobs of this command")
-    group.add_argument("--exception", metavar="NAME", help="of this class, with or without its module")
+    group.add_argument("--command", type=said, metavar="NAME", help="jobs of this command")
+    group.add_argument("--exception", type=said, metavar="NAME", help="of this class, with or without its module")
     group.add_argument(
         "--since", type=moments.since, metavar="TIME", help="not before this time, or for the last 2h, 3d"
     )
-    group.add_argument("-q", "--queue", help="jobs from this queue")
-    group.add_argument("--text", help="with this text in the message, the arguments or the traceback")
+    group.add_argument("-q", "--queue", type=said, help="jobs from this queue")
+    group.add_argument("--text", type=said, help="with this text in the message, the arguments or the traceback")
 
 
 def _filter(options: Mapping[str, Any]) -> FailureFilter:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -197,7 +198,8 @@ class Track(Verb):
             found = [seen or Seen(job_id, Status.UNKNOWN) for job_id, seen in zip(ids, self._look(ids), strict=True)]
             status = NO if any(seen.status is Status.UNKNOWN for seen in found) else OK
         else:
-            found = [self._wait(job_id, options["wait"], terminal) for job_id in ids]
+            deadline = time.monotonic() + options["wait"]
+            found = [self._wait(job_id, deadline, terminal) for job_id in ids]
             status = OK if all(seen.status is Status.COMPLETE for seen in found) else NO
         terminal.json([seen_record(seen) for seen in found])
         for seen in found:
@@ -209,24 +211,22 @@ class Track(Verb):
         return store().statuses.seen_many(ids)
 
     @staticmethod
-    def _wait(job_id: str, seconds: float, terminal: Terminal) -> Seen:
+    def _wait(job_id: str, deadline: float, terminal: Terminal) -> Seen:
         """Wait for the end of one job. One of which nothing is known is not waited for: it may never have been."""
         job = TrackedJob.get(job_id)
         if job is None:
             return Seen(job_id, Status.UNKNOWN)
-        left = seconds
         with terminal.progress(job.command or job_id) as told:
             while True:
-                piece = min(1.0, left)
-                left -= piece
+                left = deadline - time.monotonic()
                 try:
-                    job.wait(piece)
+                    job.wait(max(0.0, min(1.0, left)))
                     return job.seen
                 except TimeoutError:
                     if job.progress is not None:
                         done, total, _message = job.progress
                         told(int(done), None if total is None else int(total))
-                    if left <= 0:
+                    if left <= 0 or job.status is Status.UNKNOWN:  # it went away meanwhile
                         return job.seen
 
 

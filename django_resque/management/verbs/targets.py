@@ -11,6 +11,7 @@ from ...errors import NoSuchWorker
 from ...store import Population, store
 from ..running import seconds
 from ..terminal import Terminal
+from .arguments import said
 from .verb import NO, OK, UsageError
 
 
@@ -18,10 +19,14 @@ def add_target_arguments(parser: argparse.ArgumentParser) -> None:
     """Add ids, ``--host``, ``-q`` and ``--all``, which `chosen` obeys."""
     group = parser.add_argument_group("which workers", "without any of these: the only one, or those chosen in a menu")
     group.add_argument(
-        "workers", nargs="*", metavar="WORKER", help="the name of a worker process, or the id of one of its workers"
+        "workers",
+        nargs="*",
+        type=said,
+        metavar="WORKER",
+        help="the name of a worker process, or the id of one of its workers",
     )
-    group.add_argument("--host", default="", help="those of this host")
-    group.add_argument("-q", "--queue", default="", help="those that serve this queue")
+    group.add_argument("--host", type=said, help="those of this host")
+    group.add_argument("-q", "--queue", type=said, help="those that serve this queue")
     group.add_argument("-a", "--all", action="store_true", help="all of them, on all hosts")
 
 
@@ -52,7 +57,7 @@ def chosen(
         return named(population, options["workers"])
     if not population.processes and not population.others:
         raise NoSuchWorker("No worker is registered")
-    wanted = Wanted(host=options["host"], queue=options["queue"], kind=kind)
+    wanted = Wanted(host=options["host"] or "", queue=options["queue"] or "", kind=kind)
     ours = _ours(select(population, wanted), terminal)
     return ours if narrowed else _one_or_chosen(ours, terminal, verb, mode)
 

@@ -18,10 +18,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from .errors import InvalidQueue, NoSuchWorker, StoreError, StoreUnavailable
+from .errors import NoSuchWorker, StoreError, StoreUnavailable
 from .store import Population, ProcessState, Replies, Store, WorkerProcessInfo, store
 from .store.processes import process_of
-from .worker.selection import Selection
+from .worker.selection import serves
 
 TIMEOUT = 30.0
 """Seconds to wait for what a message brings about."""
@@ -110,16 +110,9 @@ def _is_meant(target: Target, wanted: Wanted) -> bool:
         (not wanted.worker or any(wanted.worker in (worker, worker.rpartition(":")[0]) for worker in ids))
         and wanted.process in ("", name)
         and wanted.host in ("", host)
-        and (not wanted.queue or _serves(queues, wanted.queue))
+        and (not wanted.queue or serves(queues, wanted.queue))
         and wanted.kind in ("", kind)
     )
-
-
-def _serves(queues: str, queue: str) -> bool:
-    try:
-        return queue in Selection(queues).among([queue])
-    except InvalidQueue:  # another program's, or none
-        return queue in queues.split(",")
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------

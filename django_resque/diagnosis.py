@@ -9,11 +9,11 @@ from enum import StrEnum
 from . import timetable
 from .command import find
 from .conf import config
-from .errors import InvalidJob, InvalidQueue, ResqueError, StoreError
+from .errors import InvalidJob, ResqueError, StoreError
 from .job import Job
 from .store import Health, Population, ServerInfo, WorkerProcessInfo, store
 from .store.processes import process_of
-from .worker.selection import Selection
+from .worker.selection import serves
 
 LEAST_VERSION = (6, 2)
 """The oldest Redis that all scripts run on."""
@@ -161,14 +161,6 @@ def listeners(population: Population, queue: str) -> int:
     )
     foreign = [worker.partition(":")[2].partition(":")[2] for worker in population.others if not process_of(worker)]
     return ours + sum(serves(queues, queue) for queues in foreign)
-
-
-def serves(queues: str, queue: str) -> bool:
-    """Whether a worker with these ``queues``, as on its command line, takes jobs from ``queue``."""
-    try:
-        return queue in Selection(queues).among([queue])
-    except InvalidQueue:  # another program's, or none
-        return queue in queues.split(",")
 
 
 def _of_workers_and_queues() -> Iterator[Finding]:

@@ -30,9 +30,11 @@ after_perform = Signal()
 """A job's command has ended without an exception (``job``, ``result``). What is raised is the job's failure."""
 on_failure = Signal()
 """A job has become a failure (``job``, ``error``: the exception, one of ours when its process died; ``attempt``). For
-a death, in the next performer of that slot."""
+a death, in the next performer of that slot; for the death of a whole worker process, in a performer of the one that
+found it."""
 after_retry = Signal()
-"""An attempt failed and the job will be tried again (``job``, ``error``, ``attempt``, ``delay``: seconds)."""
+"""An attempt failed and the job will be tried again (``job``, ``error``, ``attempt``, ``delay``: seconds). Not sent for
+an attempt that had to be killed after its timeout."""
 
 before_first_fork = Signal()
 """A worker process is about to fork its first performer; once (``worker``: the name of the process). What connections

@@ -13,8 +13,9 @@ from django.conf import settings
 from django.test import override_settings
 
 from django_resque import enqueue, enqueue_in, using
-from django_resque.diagnosis import Finding, Level, diagnose, listeners, serves
+from django_resque.diagnosis import Finding, Level, diagnose, listeners
 from django_resque.store import store
+from django_resque.worker.selection import serves
 from tests.processes_in_redis import TurnTaker
 from tests.servers import RedisServer
 from tests.verbs import process, verb

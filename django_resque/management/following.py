@@ -12,9 +12,9 @@ _LONGEST = 1 << 20
 
 
 class Follower:
-    """The lines of one file. It need not exist; what is no regular file has none, for a pipe would be waited for, and a
-    device may never end; when it is replaced, as logrotate does it, the new one is followed when
-    the old one has been read to its end; when it is emptied, it is read from the beginning."""
+    """The lines of one file. It need not exist; when it is replaced, as logrotate does it, the new one is followed when
+    the old one has been read to its end; when it is emptied, it is read from the beginning. What is no regular file has
+    no lines: nobody may write to a pipe, and a device may never end."""
 
     def __init__(self, path: str) -> None:
         self.path = path

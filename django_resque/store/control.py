@@ -49,12 +49,6 @@ class Control:
         """A connection on which to wait for answers, not connected yet."""
         return Replies(self._pool, self._keys)
 
-    def await_reply(self, message_id: str, timeout: float) -> bytes | None:
-        """The answer to one message; None when there is none within ``timeout`` seconds. Raises `StoreUnavailable`."""
-        with self.replies() as replies:
-            found = replies.next([message_id], timeout)
-        return found[1] if found else None
-
     # -- pausing -------------------------------------------------------------------------------------------------------
 
     def pause_queue(self, queue: str) -> Request[bool]:

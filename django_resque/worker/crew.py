@@ -22,7 +22,7 @@ from ..errors import DirtyExit, JobEnded, JobTimeout, PoisonJob
 from ..job import Job
 from ..limits import retry_delay
 from ..signals import before_first_fork, before_fork, send_safely
-from ..store import Entry
+from ..store import Entry, Reserved
 from . import descendants, entries
 from .entries import Death
 from .intake import Intake
@@ -309,7 +309,7 @@ class Crew:
         worker, reserved, job = slot.worker, held.reserved, held.job
         if child.ending == "stop" and held.at_most_once:
             self._ledger.tell(entries.interrupted_for_good(worker, reserved, job, output))
-            slot.announce(held, DirtyExit.__name__, "The worker was stopped and its grace period ended")
+            slot.announce(reserved, job, DirtyExit.__name__, "The worker was stopped and its grace period ended")
             log.job_refused(job, "ended with the grace period, and on_crash is 'fail'")
         elif child.ending == "stop":
             self._interrupted[held] = entries.interrupted(worker, reserved, job, output)
@@ -319,21 +319,26 @@ class Crew:
             retry = self._delay_after_timeout(job, timeout)
             self._ledger.tell(entries.timed_out(worker, reserved, job, timeout, retry, seconds, output))
             if retry is None:
-                slot.announce(held, JobTimeout.__name__, entries.killed_after(timeout))
+                slot.announce(reserved, job, JobTimeout.__name__, entries.killed_after(timeout))
         elif child.ending:
             self._ledger.tell(entries.put_to_an_end(worker, reserved, job, output))
-            slot.announce(held, JobEnded.__name__, entries.ENDED)
+            slot.announce(reserved, job, JobEnded.__name__, entries.ENDED)
         elif held.at_most_once:
             self._ledger.tell(entries.crashed_for_good(worker, reserved, job, death, output))
             log.job_crashed_for_good(job, str(death))
-            slot.announce(held, DirtyExit.__name__, f"The performer {death}")
+            slot.announce(reserved, job, DirtyExit.__name__, f"The performer {death}")
         else:
             self._ledger.tell(entries.crashed(worker, reserved, job, death, output))
             crashes = (reserved.crashes or 0) + 1
             said = log.job_crashed if crashes < self._config.max_crashes else log.job_poisoned
             said(job, str(death), crashes)
             if crashes >= self._config.max_crashes:
-                slot.announce(held, PoisonJob.__name__, f"The performer died at each of {crashes} attempts")
+                slot.announce(reserved, job, PoisonJob.__name__, f"The performer died at each of {crashes} attempts")
+
+    def announce(self, reserved: Reserved, job: Job, exception: str, error: str) -> None:
+        """Have a performer tell that a job of another worker process has become this failure."""
+        if self.slots:
+            self.slots[0].announce(reserved, job, exception, error)
 
     def _delay_after_timeout(self, job: Job, timeout: float) -> float | None:
         """Seconds until the job is tried again that was killed after its timeout; None when it is a failure."""

@@ -74,7 +74,7 @@ class Dispatcher:
             options, store.config, self.selector, self.ledger, self.intake, title=self.title, forget=self._forget
         )
         self.doorbell = Doorbell(store.bell(), self.selector)
-        self.reaper = Reaper(self.ledger, store.config)
+        self.reaper = Reaper(self.ledger, store.config, self.crew.announce)
         self.chores = Chores(self.ledger, store)
         self.scheduling = Scheduling(store, self.ledger.ask) if options.scheduler else None
         self.control = Control()

@@ -9,10 +9,13 @@ theirs.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 
 from .. import log
 from ..conf import Config
-from ..store import Bequest, Burial, Look, Process, Remains
+from ..failure import Failure
+from ..job import Job
+from ..store import Bequest, Burial, Look, Process, Remains, Reserved
 from . import entries, machine
 from .ledger import Ledger
 
@@ -23,10 +26,16 @@ AGAIN = 10.0
 
 
 class Reaper:
-    """One for each dispatcher; any number of them may be at it at the same time."""
+    """One for each dispatcher; any number of them may be at it at the same time.
 
-    def __init__(self, ledger: Ledger, config: Config) -> None:
+    ``announce`` is called with each job that becomes a failure, its exception and message.
+    """
+
+    def __init__(
+        self, ledger: Ledger, config: Config, announce: Callable[[Reserved, Job, str, str], None] = lambda *_: None
+    ) -> None:
         self._ledger = ledger
+        self._announce = announce
         self._config = config
         self._siblings: dict[str, Process] = {}
         self._dead: deque[tuple[Process, bool]] = deque()
@@ -91,10 +100,14 @@ class Reaper:
         for message in burial.trouble:
             self._ledger.trouble(message)
         done = set(burial.tokens)
-        jobs = {reserved.token: entries.readable(reserved) for reserved, _ in remains.held}
+        jobs = {reserved.token: (reserved, entries.readable(reserved)) for reserved, _ in remains.held}
         for bequest in reversed(bequests):
             if bequest.token in done:
-                log.job_inherited(jobs[bequest.token], process.name, bequest.act)
+                reserved, job = jobs[bequest.token]
+                log.job_inherited(job, process.name, bequest.act)
+                if bequest.act == "fail":
+                    failure = Failure.from_record(bequest.record)
+                    self._announce(reserved, job, failure.exception, failure.error)
         if burial.left and done:
             self._dead.append((process, True))  # a call deals with about a hundred
 

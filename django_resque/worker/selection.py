@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from fnmatch import fnmatchcase
+from functools import lru_cache
 
 from ..errors import InvalidQueue
 from ..job import check_queue
@@ -47,6 +48,21 @@ class Selection:
 
     def _leaves_out(self, name: str) -> bool:
         return any(fnmatchcase(name, pattern) for pattern in self._excluded)
+
+
+def serves(queues: str, queue: str) -> bool:
+    """Whether a worker with these ``queues``, as on its command line, takes jobs from ``queue``."""
+    selection = _selection(queues)
+    return queue in (queues.split(",") if selection is None else selection.among([queue]))
+
+
+@lru_cache(maxsize=1_000)  # many workers serve the same queues, and are asked about many
+def _selection(queues: str) -> Selection | None:
+    """None for another program's, or none."""
+    try:
+        return Selection(queues)
+    except InvalidQueue:
+        return None
 
 
 def _can_be_served(name: str) -> bool:

@@ -240,10 +240,9 @@ class Slot:
         performer = self.child if self.child.given < self._options.max_jobs or self.spare is None else self.spare
         performer.given += 1
 
-    def announce(self, held: Held, exception: str, error: str) -> None:
+    def announce(self, reserved: Reserved, job: Job, exception: str, error: str) -> None:
         """Have the next performer tell that a job has become this failure, before its next job."""
-        reserved = held.reserved
-        packet = Packet(reserved.token, held.job.id, reserved.queue, reserved.payload, failure=(exception, error))
+        packet = Packet(reserved.token, job.id, reserved.queue, reserved.payload, failure=(exception, error))
         with suppress(OSError):  # the inbox has no room: who wants to know learns it from the boards
             self.inbox.send(packet.dump(), wait=False)
 

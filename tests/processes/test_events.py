@@ -226,3 +226,17 @@ def test_a_receiver_can_keep_a_job_from_being_enqueued():
 
 def _divide(**_: Any) -> None:
     raise ZeroDivisionError
+
+
+def test_the_failure_of_a_job_whose_whole_worker_died_is_told_by_who_finds_it(listening, facts):
+    victim = listening()
+    job = using(on_crash="fail").enqueue("act", "wait", "job")
+    told(facts, "job:started")
+    sibling = listening()
+    until(lambda: len(store().processes.all()) == 2)
+    os.kill(victim.pid, signal.SIGKILL)
+    assert job.wait(30) == Status.FAILED
+    (found,) = until(lambda: [told for told in events(facts, job) if told[0] == "on_failure"])
+    assert found[1] in sibling.children()
+    assert found[2] == {"error": "DirtyExit", "attempt": 1}
+    assert sibling.stop() == 0

@@ -27,6 +27,8 @@ TIMEOUT = 30.0
 """Seconds to wait for what a message brings about."""
 ANSWER_WITHIN = 10.0
 """Seconds in which a message may be obeyed, at most."""
+LEAST_TO_ANSWER = 1.0
+"""The same for who does not want to wait: time enough for a worker to read the message at all."""
 MARGIN = 2.0
 """Seconds after that in which the answer may still be under way."""
 _LOOK = 0.1
@@ -89,12 +91,14 @@ def select(population: Population, wanted: Wanted) -> list[Target]:
     return found
 
 
-def _there_are(everybody: Sequence[Target], most: int = 10) -> str:
-    if not everybody:
-        return "No worker is registered"
-    names = ", ".join(map(str, everybody[:most]))
-    more = f" and {len(everybody) - most} more" if len(everybody) > most else ""
-    return f"There are: {names}{more}"
+def _there_are(everybody: Sequence[Target]) -> str:
+    return f"There are: {listed(everybody)}" if everybody else "No worker is registered"
+
+
+def listed(targets: Sequence[Target], most: int = 10) -> str:
+    """The first of them on one line, and how many more there are."""
+    more = f" and {len(targets) - most} more" if len(targets) > most else ""
+    return ", ".join(map(str, targets[:most])) + more
 
 
 def _is_meant(target: Target, wanted: Wanted) -> bool:
@@ -269,7 +273,7 @@ class _Conversation:
         self._targets = {target.name: target for target in targets}
         self._effect = effect
         self._timeout = timeout
-        self._answer_within = min(timeout, ANSWER_WITHIN)
+        self._answer_within = max(LEAST_TO_ANSWER, min(timeout, ANSWER_WITHIN))
         self._progress = progress
         self._more = {**more, "by": _somebody()}
         self._results: dict[str, Result] = {}

@@ -83,16 +83,23 @@ def dequeue(
     if outbox.in_use:
         return _from_outbox(wanted)
     if wanted.is_a_whole_queue and queue is not None:
+        found = _from_elsewhere(wanted)  # first: what is due meanwhile goes from there to the queue
         count = store().queues.clear(queue)
-        return Dequeued(count, count) + _from_elsewhere(wanted)
+        return found + Dequeued(count, count)
     return sum(_everywhere(wanted), Dequeued(0, 0))
 
 
 def _everywhere(wanted: Wanted) -> Iterator[Dequeued]:
-    """Looks into one place after the other, until every job that has an id is found."""
+    """Looks into one place after the other, until every job that has an id is found. Those first from which jobs go
+    to the queues when their time comes. What has the name of a queue and is no list is passed over, unless it is meant.
+    """
     queues = store().queues
-    removed = 0
-    for name in queues.names() if wanted.queue is None else [wanted.queue]:
+    found = _from_elsewhere(wanted)
+    yield found
+    removed = found.removed
+    if wanted.ids is not None and removed >= len(wanted.ids):
+        return
+    for name in queues.in_use() if wanted.queue is None else [wanted.queue]:
         found = _from_list(
             queues.windows(name),
             partial(read_payload, queue=name),
@@ -103,7 +110,6 @@ def _everywhere(wanted: Wanted) -> Iterator[Dequeued]:
         removed += found.removed
         if wanted.ids is not None and removed >= len(wanted.ids):
             return
-    yield _from_elsewhere(wanted)
 
 
 def _from_elsewhere(wanted: Wanted) -> Dequeued:

@@ -227,6 +227,14 @@ def test_several_are_told_at_once_and_each_has_a_result_of_its_own(
     }
 
 
+def test_who_does_not_wait_is_obeyed_all_the_same(start: Callable[..., Worker]):
+    worker = start()
+    worker.may_leave.clear()
+    (result,) = control.stop(everybody(), timeout=0)
+    assert result.outcome is Outcome.ACKNOWLEDGED
+    assert worker.done == ["stop"]
+
+
 def test_a_message_that_nobody_read_does_not_act_later(start: Callable[..., Worker]):
     worker = start(deaf=True)
     assert outcomes(control.stop(everybody(), timeout=SHORT)) == {"abc123": Outcome.NO_ANSWER}

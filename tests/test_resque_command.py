@@ -32,6 +32,7 @@ from django_resque.management.verbs.tail import View, logs
 from django_resque.management.verbs.targets import chosen
 from django_resque.store import store
 
+from . import verbs
 from .processes_in_redis import TurnTaker
 from .test_terminal import Screen
 
@@ -181,6 +182,40 @@ def test_who_is_not_there_is_an_error_that_says_who_is():
     assert "No worker is meant by process dddddd. There are: " in err
 
 
+def test_what_others_have_written_moves_no_cursor_in_an_error_either(register: Callable[..., TurnTaker]):
+    register("aaaaaa", queues="\x1b[2Jmail\x9b")
+    register("bbbbbb", host="\u202eweb")
+    for argv in (["stop", "dddddd"], ["stop"]):
+        status, _, err = resque(*argv)
+        assert status
+        assert err.isprintable()
+        assert "\\x1b[2Jmail\\x9b" in err
+        assert "\\u202eweb" in err
+
+
+@pytest.mark.usefixtures("three")
+@pytest.mark.parametrize("argv", [["stop", ""], ["pause", "aaaaaa", ""], ["stop", "--host", ""], ["stop", "-q", ""]])
+def test_a_name_that_is_empty_as_of_a_variable_that_is_not_set_does_not_mean_all(argv: list[str]):
+    ran = verbs.verb(*argv)
+    assert ran.code == 2
+    assert "is empty" in ran.err
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["jobs", "--limit", "9" * 30],
+        ["failed", "--offset", "9" * 30],
+        ["stop", "--timeout", "1e300"],
+        ["stop", "--timeout", "nan"],
+        ["schedule", "add", "x", "--every", "9" * 400, "act"],
+        ["enqueue", "--wait", "9" * 400, "act", "tell", "x"],
+    ],
+)
+def test_a_number_that_is_too_large_is_a_wrong_command_line(argv: list[str]):
+    assert verbs.verb(*argv).code == 2
+
+
 def test_without_workers_there_is_nobody_to_tell():
     assert resque("stop", "--all") == (1, "", "No worker is registered")
 
@@ -243,9 +278,11 @@ def test_queues_are_paused_one_by_one():
 
 
 def test_what_cannot_be_a_queue_is_refused():
-    status, _, err = resque("pausequeue", "two words\n")
-    assert status == 1
-    assert err
+    for queue in ("two words", "two\nlines", ""):
+        ran = verbs.verb("pausequeue", "mail", queue)
+        assert ran.code == 2
+        assert f"{queue!r} cannot be the name of a queue" in ran.err
+    assert store().control.paused_queues() == []
 
 
 def test_everything_is_paused_by_the_key_of_the_family(clean_redis: redis.Redis):
@@ -485,6 +522,15 @@ def test_the_last_lines_are_read_from_the_end(log: Path):
     for count in (0, 1, 10, 2000, 5000, 9999):
         follower = Follower(str(log))
         assert follower.last(count) == (lines[-count:] if count else [])
+        assert follower.new() == []
+        follower.close()
+
+
+def test_what_is_no_regular_file_has_no_lines(log: Path):
+    os.mkfifo(log)
+    for path in (str(log), "/dev/zero", str(log.parent)):
+        follower = Follower(path)
+        assert follower.last(10) == []
         assert follower.new() == []
         follower.close()
 

@@ -181,7 +181,10 @@ def test_entries_are_paused_resumed_run_and_deleted(clean_redis: redis.Redis):
     (listed,) = verb("schedule", "--json").json
     assert (listed["paused"], listed["next_slot"]) == (True, None)
     assert verb("schedule", "resume", "often").lines == ["often: resumed."]
-    (run,) = process("schedule", "run", "often", "--json").json
+    ran = process("schedule", "run", "nonono", "often", "--json")
+    (run,) = ran.json
+    assert (ran.code, run["name"]) == (1, "often")
+    assert "no entry 'nonono'" in ran.err
     assert json.loads(clean_redis.lindex("resque:queue:default", 0))["id"] == run["id"]
     assert verb("schedule", "delete", "often").lines == ["often: deleted."]
     ran = verb("schedule", "delete", "often")

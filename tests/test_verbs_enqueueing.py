@@ -209,3 +209,10 @@ def test_using_and_the_line_make_the_same_job(clean_redis: redis.Redis):
     for each in (one, two):
         del each["id"], each["queue_time"]
     assert one == two
+
+
+def test_what_is_not_tracked_cannot_be_waited_for_and_is_not_enqueued(clean_redis: redis.Redis):
+    ran = verb("enqueue", "--no-track", "--wait", "5", "act", "tell", "x")
+    assert ran.code == 2
+    assert "--no-track" in ran.err
+    assert not clean_redis.exists("resque:queue:default")

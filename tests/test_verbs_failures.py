@@ -151,6 +151,12 @@ def test_failures_are_discarded(clean_redis: redis.Redis, three: list[Failure]):
     assert verb("discard", "--all", "--yes").code == 1
 
 
+@pytest.mark.parametrize("option", ["--text", "--command", "--exception", "-q"])
+def test_an_empty_filter_does_not_mean_all(clean_redis: redis.Redis, three: list[Failure], option: str):
+    assert verb("discard", option, "").code == 2
+    assert len(digests(clean_redis)) == 3
+
+
 @pytest.mark.parametrize("name", ["retry", "discard"])
 def test_nobody_is_there_to_choose(three: list[Failure], name: str):
     ran = process(name)

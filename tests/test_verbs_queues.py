@@ -194,3 +194,14 @@ def test_clearing_much_tells_how_far_it_is(clean_redis: redis.Redis):
     ran = process("clear", "default", "--yes")
     assert ran.lines == ["default: removed 40,001 job(s)."]
     assert all(line.startswith("Clearing default: ") for line in ran.err.splitlines())
+
+
+def test_a_queue_that_is_no_list_does_not_keep_the_others_from_anything(clean_redis: redis.Redis, three: list[Job]):
+    clean_redis.sadd("resque:queues", "aaa")
+    clean_redis.set("resque:queue:aaa", "no list")
+    assert verb("job", three[0].id).code == 0
+    assert verb("dequeue", "--id", three[0].id).code == 0
+    ran = verb("clear", "--all", "--yes")
+    assert ran.code == 1
+    assert "aaa is left as it is: its key resque:queue:aaa is not a list" in ran.err
+    assert clean_redis.keys("resque:queue:*") == [b"resque:queue:aaa"]

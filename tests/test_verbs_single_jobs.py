@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -155,6 +156,14 @@ def test_waiting_has_an_end(clean_redis: redis.Redis):
     ran = verb("track", job.id, "--wait", "0.05", "--json")
     assert (ran.code, ran.json[0]["status"]) == (1, "waiting")
     assert verb("track", "nonono", "--wait", "60").code == 1
+
+
+def test_several_are_waited_for_together(clean_redis: redis.Redis):
+    ids = [enqueue("act", "tell", number).id for number in range(20)]
+    begun = time.monotonic()
+    ran = verb("track", *ids, "--wait", "0.5", "--json")
+    assert (ran.code, {each["status"] for each in ran.json}) == (1, {"waiting"})
+    assert time.monotonic() - begun < 5
 
 
 # -- recent ------------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.utils import timezone
 from ..moments import due_second
 
 _UNITS = {"": 1, "s": 1, "m": 60, "min": 60, "h": 3_600, "d": 86_400, "w": 604_800}
-LONGEST = 1e12
+LONGEST = 1e15
 """Seconds that a duration has at most: what takes one has a limit of its own, and says so."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([a-z]*)")
 

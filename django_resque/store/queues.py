@@ -63,6 +63,10 @@ class Queues:
         replies = pipeline.execute(raise_on_error=False)
         return {name: reply if isinstance(reply, int) else None for name, reply in zip(names, replies, strict=True)}
 
+    def in_use(self) -> list[str]:
+        """The names of the queues in which something waits, sorted, without those whose key is not a list."""
+        return [name for name, size in self.sizes(self.names()).items() if size]
+
     @reading()
     def peek(self, queue: str, *, start: int = 0, count: int = 100) -> list[bytes]:
         """The payloads of up to ``count`` waiting jobs, the next one to be performed first."""

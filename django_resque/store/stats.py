@@ -46,6 +46,4 @@ class Stats:
             return {}
         keys = [self._keys.stat(f"{name}:{worker}") for worker in workers for name in ("processed", "failed")]
         found = cast("list[bytes | None]", self._client.mget(keys))
-        return {
-            worker: Counters.from_replies(found[2 * place : 2 * place + 2]) for place, worker in enumerate(workers)
-        }
+        return {worker: Counters.from_replies(found[2 * place : 2 * place + 2]) for place, worker in enumerate(workers)}

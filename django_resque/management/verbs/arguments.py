@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from argparse import PARSER, REMAINDER
 from collections.abc import Sequence
+from typing import Any
 
 from ...conf import config
 from ...errors import InvalidArguments, InvalidQueue
@@ -46,6 +47,13 @@ def add_page_arguments(parser: argparse.ArgumentParser, *, limit: int = 50) -> N
     """Add ``--limit`` and ``--offset``."""
     parser.add_argument("--limit", type=at_least(1), default=limit, metavar="N", help=f"how many (default: {limit})")
     parser.add_argument("--offset", type=at_least(0), default=0, metavar="N", help="how many to pass over before that")
+
+
+def add_act(acts: Any, name: str, words: str) -> argparse.ArgumentParser:
+    """Add what can be done below a verb, an act, to its subparsers ``acts``; its parser."""
+    parser: argparse.ArgumentParser = acts.add_parser(name, help=words, description=words, allow_abbrev=False)
+    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
+    return parser
 
 
 def said(text: str) -> str:

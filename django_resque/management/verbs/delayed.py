@@ -10,11 +10,11 @@ from itertools import islice
 from typing import Any
 
 from ...job import Job
-from ...store import DelayedJob, WaitingRetry, store
+from ...store import DelayedJob, Found, WaitingRetry, store
 from .. import moments
-from ..records import id_of, job_record, line_of
+from ..records import found_record, id_of, line_of_found
 from ..terminal import Terminal
-from .arguments import add_page_arguments
+from .arguments import add_act, add_page_arguments
 from .verb import NO, OK, UsageError, Verb, add_yes_argument, confirmed
 
 PAGE = 1_000
@@ -48,17 +48,11 @@ class _Waiting:
 
     @property
     def line(self) -> str:
-        if self.job is not None:
-            return line_of(self.job, limit=80)
-        return f"(no job: {str(self.raw[:60], 'utf-8', 'backslashreplace')})"
+        return line_of_found(Found(self.raw, self.job), limit=80)
 
     def record(self) -> dict[str, Any]:
-        job = (
-            {"queue": self.item.queue, "raw": str(self.raw, "utf-8", "backslashreplace")}
-            if self.job is None
-            else job_record(self.job)
-        )
-        return {"kind": self.kind, "due": self.due, **job, "id": self.id}
+        found = found_record(Found(self.raw, self.job), self.item.queue)
+        return {"kind": self.kind, "due": self.due, **found, "id": self.id}
 
 
 class Delayed(Verb):
@@ -73,25 +67,19 @@ class Delayed(Verb):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", metavar="ACT", title="acts")
-        lists = self._act(acts, "list", "list them by time (this is what happens without an act)")
+        lists = add_act(acts, "list", "list them by time (this is what happens without an act)")
         lists.add_argument("--command", metavar="NAME", help="jobs of this command alone")
         add_page_arguments(lists)
-        cancel = self._act(acts, "cancel", "cancel jobs: they will not be performed, and count as processed")
+        cancel = add_act(acts, "cancel", "cancel jobs: they will not be performed, and count as processed")
         cancel.add_argument("ids", nargs="*", metavar="ID", help="jobs by their ids")
         cancel.add_argument("--command", metavar="NAME", help="all jobs of this command")
         cancel.add_argument("-a", "--all", action="store_true", help="all of them")
         add_yes_argument(cancel)
-        run = self._act(acts, "run", "put jobs on their queues now")
+        run = add_act(acts, "run", "put jobs on their queues now")
         run.add_argument("ids", nargs="+", metavar="ID", help="jobs by their ids")
-        move = self._act(acts, "move", "make a delayed job due at another time")
+        move = add_act(acts, "move", "make a delayed job due at another time")
         move.add_argument("ids", nargs=1, metavar="ID", help="a job by its id")
         move.add_argument("time", type=moments.second, metavar="TIME", help="as with enqueueat")
-
-    @staticmethod
-    def _act(acts: Any, name: str, words: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = acts.add_parser(name, help=words, description=words, allow_abbrev=False)
-        parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
-        return parser
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         match options["act"]:

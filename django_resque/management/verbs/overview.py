@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from .. import moments
 from ..records import failure_record, job_record, line_of, unix
 from ..running import seconds
 from ..terminal import HAS_RICH, Terminal
-from .queues import queue_records
+from .queues import queue_records, show_queues
 from .verb import OK, UsageError, Verb
 
 if HAS_RICH:
@@ -136,7 +137,7 @@ class Stats(Verb):
         terminal.table(["jobs and workers", "count"], _numbers(board))
         if board.queues:
             terminal.line()
-            _show_queues(board, terminal)
+            show_queues(board.queues[:MOST], terminal)
         for alert in board.alerts:
             terminal.line()
             terminal.line(f"! {alert}")
@@ -160,21 +161,6 @@ def _numbers(board: Board) -> list[tuple[str, int]]:
             "processes",
         )
     ]
-
-
-def _show_queues(board: Board, terminal: Terminal) -> None:
-    terminal.table(
-        ["queue", "waiting", "workers", ""],
-        [
-            (
-                queue["queue"],
-                "not a list" if queue["waiting"] is None else queue["waiting"],
-                queue["workers"],
-                "paused" if queue["paused"] else "",
-            )
-            for queue in board.queues[:MOST]
-        ],
-    )
 
 
 class Top(Verb):
@@ -204,7 +190,8 @@ class Top(Verb):
         console = terminal.console()
         if console is None:
             raise UsageError("top needs a terminal: give --once, or --json")
-        _live(console, options["interval"])
+        with suppress(KeyboardInterrupt):  # the way to end it
+            _live(console, options["interval"])
         return OK
 
 

@@ -8,17 +8,11 @@ from typing import Any
 
 from ...store import store
 from ..terminal import Terminal
+from .arguments import queue_name
 from .verb import OK, Verb
 
 
-class _QueueVerb(Verb):
-    has_json = True
-
-    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
-        parser.add_argument("queues", nargs="+", metavar="QUEUE", help="its name; it need not exist yet")
-
-
-class PauseQueue(_QueueVerb):
+class PauseQueue(Verb):
     """Has nobody take jobs from it."""
 
     name = "pausequeue"
@@ -27,6 +21,12 @@ class PauseQueue(_QueueVerb):
         "It holds at once, on all hosts, for workers that start later too, until resumequeue. Jobs can be enqueued, and"
         " those that were taken before are performed. Other programs' workers know nothing of it."
     )
+    has_json = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(
+            "queues", nargs="+", type=queue_name, metavar="QUEUE", help="its name; it need not exist yet"
+        )
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         queues: list[str] = options["queues"]
@@ -37,11 +37,15 @@ class PauseQueue(_QueueVerb):
         return OK
 
 
-class ResumeQueue(_QueueVerb):
+class ResumeQueue(Verb):
     """Has them take jobs from it again."""
 
     name = "resumequeue"
     help = "Have workers take jobs from a queue again, after pausequeue."
+    has_json = True
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("queues", nargs="+", metavar="QUEUE", help="its name")
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         queues: list[str] = options["queues"]

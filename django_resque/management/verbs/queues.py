@@ -29,21 +29,10 @@ class Queues(Verb):
     has_json = True
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
-        rows = queue_records()
-        terminal.json(rows)
-        if rows:
-            terminal.table(
-                ["queue", "waiting", "workers", ""],
-                [
-                    (
-                        row["queue"],
-                        "not a list" if row["waiting"] is None else row["waiting"],
-                        row["workers"],
-                        "paused" if row["paused"] else "",
-                    )
-                    for row in rows
-                ],
-            )
+        records = queue_records()
+        terminal.json(records)
+        if records:
+            show_queues(records, terminal)
         else:
             terminal.line("There are no queues.")
         return OK
@@ -58,6 +47,22 @@ def queue_records() -> list[dict[str, Any]]:
         {"queue": name, "waiting": size, "workers": listeners(population, name), "paused": name in paused}
         for name, size in sizes.items()
     ]
+
+
+def show_queues(records: Sequence[Mapping[str, Any]], terminal: Terminal) -> None:
+    """Write what `queue_records` gives as a table."""
+    terminal.table(
+        ["queue", "waiting", "workers", ""],
+        [
+            (
+                record["queue"],
+                "not a list" if record["waiting"] is None else record["waiting"],
+                record["workers"],
+                "paused" if record["paused"] else "",
+            )
+            for record in records
+        ],
+    )
 
 
 class Jobs(Verb):
@@ -189,6 +194,10 @@ class Clear(Verb):
         unknown = sorted(set(names) - set(store().queues.names())) if options["queues"] else []
         for name in unknown:
             terminal.note(f"There is no queue {name}")
+        broken = [name for name in names if sizes[name] is None]
+        for name in broken:
+            terminal.error(f"{name} is left as it is: its key {store().keys.queue(name)} is not a list")
+        names = [name for name in names if name not in broken]
         count = sum(size or 0 for size in sizes.values())
         if names and not confirmed(f"Remove {count:,} job(s) from {', '.join(names)}?", options, terminal):
             names = []
@@ -204,7 +213,7 @@ class Clear(Verb):
         terminal.json(cleared)
         if not names:
             terminal.line("Nothing was done.")
-        return OK if names and not unknown else NO
+        return OK if names and not unknown and not broken else NO
 
     def _chosen(self, options: Mapping[str, Any], terminal: Terminal) -> list[str]:
         if options["all"]:

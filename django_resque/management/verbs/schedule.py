@@ -13,7 +13,7 @@ from ...schedule import MISFIRE
 from .. import moments
 from ..records import job_record, line_of
 from ..terminal import Terminal
-from .arguments import add_line_argument, queue_name, typed
+from .arguments import add_act, add_line_argument, queue_name, typed
 from .verb import NO, OK, Verb
 
 
@@ -30,8 +30,8 @@ class Schedule(Verb):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         acts = parser.add_subparsers(dest="act", metavar="ACT", title="acts")
-        _act(acts, "list", "list the entries, and when they are due next (this is what happens without an act)")
-        add = _act(acts, "add", "add an entry: schedule add nightly --cron '0 3 * * *' clearsessions")
+        add_act(acts, "list", "list the entries, and when they are due next (this is what happens without an act)")
+        add = add_act(acts, "add", "add an entry: schedule add nightly --cron '0 3 * * *' clearsessions")
         add.add_argument("entry", metavar="NAME", help="a name of its own")
         when = add.add_mutually_exclusive_group(required=True)
         when.add_argument("--cron", metavar="EXPRESSION", help="'minute hour day month weekday', in quotation marks")
@@ -46,7 +46,7 @@ class Schedule(Verb):
             ("run", "enqueue the job of an entry now, beside what is due"),
             ("delete", "delete an entry that was added at run time"),
         ):
-            _act(acts, name, words).add_argument("entries", nargs="+", metavar="NAME", help="names of entries")
+            add_act(acts, name, words).add_argument("entries", nargs="+", metavar="NAME", help="names of entries")
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         match options["act"]:
@@ -58,12 +58,6 @@ class Schedule(Verb):
                 return _run(options["entries"], terminal)
             case act:
                 return _change(act, options["entries"], terminal)
-
-
-def _act(acts: Any, name: str, words: str) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = acts.add_parser(name, help=words, description=words, allow_abbrev=False)
-    parser.add_argument("--json", action="store_true", default=argparse.SUPPRESS, help="write one JSON document")
-    return parser
 
 
 def _whole_seconds(text: str) -> int:
@@ -132,12 +126,19 @@ def _add(options: Mapping[str, Any], terminal: Terminal) -> int:
 
 
 def _run(names: list[str], terminal: Terminal) -> int:
-    jobs = [(name, timetable.run_now(name)) for name in names]
-    terminal.json([{"name": name, **job_record(job)} for name, job in jobs])
-    for name, job in jobs:
+    status, enqueued = OK, []
+    for name in names:
+        try:
+            job = timetable.run_now(name)
+        except ScheduleError as error:  # the others are enqueued all the same, and told
+            terminal.error(str(error))
+            status = NO
+            continue
+        enqueued.append({"name": name, **job_record(job)})
         terminal.line(f"{name}: enqueued to {job.queue}: {line_of(job)}")
         terminal.line(job.id)
-    return OK
+    terminal.json(enqueued)
+    return status
 
 
 _CHANGES = {"pause": timetable.pause, "resume": timetable.resume, "delete": timetable.delete}

@@ -103,7 +103,7 @@ def _places(job_id: str, seen: Seen | None) -> Iterator[tuple[Job | None, str]]:
     for worker in store().workers.all():
         if worker.job is not None and is_it(worker.job):
             yield worker.job, f"the worker {worker.id}"
-    queues = store().queues.names()
+    queues = store().queues.in_use()
     if seen is not None and seen.queue in queues:
         queues = [seen.queue, *(name for name in queues if name != seen.queue)]
     for name in queues:

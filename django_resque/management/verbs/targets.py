@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ...control import TIMEOUT, Result, Target, Wanted, select
+from ...control import TIMEOUT, Result, Target, Wanted, listed, select
 from ...errors import NoSuchWorker
 from ...store import Population, store
 from ..running import seconds
@@ -78,7 +78,7 @@ def _ours(targets: Sequence[Target], terminal: Terminal) -> list[Target]:
     """Without other programs' workers, which take no messages; those are told when they are named."""
     ours = [target for target in targets if target.process is not None]
     if not ours:
-        raise NoSuchWorker(f"The only workers are other programs', which take no messages: {_listed(targets)}")
+        raise NoSuchWorker(f"The only workers are other programs', which take no messages: {listed(targets)}")
     if len(ours) < len(targets):
         terminal.note(f"{len(targets) - len(ours)} worker(s) of other programs are left out: they take no messages")
     return ours
@@ -92,15 +92,10 @@ def _one_or_chosen(targets: Sequence[Target], terminal: Terminal, verb: str, mod
         return fitting
     if not terminal.is_interactive:
         raise UsageError(
-            f"There are {len(fitting)} workers: {_listed(fitting)}. Say which: --all, --host HOST, -q QUEUE,"
+            f"There are {len(fitting)} workers: {listed(fitting)}. Say which: --all, --host HOST, -q QUEUE,"
             " or their names"
         )
     return terminal.choose(f"Which workers do you want to {verb}?", fitting)
-
-
-def _listed(targets: Sequence[Target], most: int = 10) -> str:
-    more = f" and {len(targets) - most} more" if len(targets) > most else ""
-    return ", ".join(map(str, targets[:most])) + more
 
 
 # -- what came of it ---------------------------------------------------------------------------------------------------

@@ -217,6 +217,9 @@ _CHECKS: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
+_CHOICES = frozenset(field.name for field in fields(Using) if field.init)
+
+
 @dataclass(frozen=True, slots=True)
 class _Defaults:
     """What all jobs of one call have in common."""
@@ -236,7 +239,13 @@ class _Defaults:
         """The job with these arguments, checked in the form that the worker will read."""
         values, named = normalise(args, options)
         if self.check:
-            bind(self.command, values, named)
+            try:
+                bind(self.command, values, named)
+            except InvalidArguments as error:
+                ours = [name for name in options if name in _CHOICES]
+                if not ours:
+                    raise
+                raise InvalidArguments(f"{error}; what is not for the command goes to using({ours[0]}=…)") from error
         job = TrackedJob(command=self.command, args=tuple(values), options=named, queue=self.queue, extra=self.extra)
         if self.due is self.delay is self.unique_for is self.expires is None:
             return Outgoing(job=job, payload=job.payload(), track=self.track)

@@ -14,6 +14,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from .errors import Retry
 from .failure import message_of
 from .job import Job
 from .log_format import clean as clean
@@ -82,7 +83,7 @@ def attempt_failed(job: Job, error: BaseException, attempt: int, delay: float, d
         delay,
         type(error).__name__,
         clean(message_of(error)[:_LONGEST_MESSAGE]),
-        exc_info=error,
+        exc_info=None if isinstance(error, Retry) else error,  # what was asked for needs no traceback
         extra=_about(job, duration),
     )
 
@@ -123,7 +124,7 @@ def job_crashed(job: Job, how: str, crashes: int) -> None:
 
 
 def job_poisoned(job: Job, how: str, crashes: int) -> None:
-    _record(logging.ERROR, "failed %s: %s at each of %d attempts", _Named(job), how, crashes, extra=_about(job))
+    _record(logging.WARNING, "given up %s: %s at each of %d attempts", _Named(job), how, crashes, extra=_about(job))
 
 
 def descendants_ended(job: Job, count: int) -> None:
@@ -137,15 +138,15 @@ def job_given_back(job: Job) -> None:
 
 
 def job_crashed_for_good(job: Job, how: str) -> None:
-    _record(logging.ERROR, "failed %s: its performer %s, and on_crash is 'fail'", _Named(job), how, extra=_about(job))
+    _record(logging.WARNING, "given up %s: its performer %s, on_crash is 'fail'", _Named(job), how, extra=_about(job))
 
 
 def job_ended(job: Job, reason: str) -> None:
-    _record(logging.ERROR, "failed %s: ended by %s", _Named(job), reason, extra=_about(job))
+    _record(logging.WARNING, "ending %s: %s", _Named(job), reason, extra=_about(job))
 
 
 def job_killed_after_timeout(job: Job, timeout: float) -> None:
-    _record(logging.ERROR, "failed %s: killed after its timeout of %g s", _Named(job), timeout, extra=_about(job))
+    _record(logging.WARNING, "killed %s after its timeout of %g s", _Named(job), timeout, extra=_about(job))
 
 
 def job_refused(job: Job, why: str) -> None:

@@ -23,6 +23,12 @@ class Status(enum.IntEnum):
     COMPLETE = 4
     SCHEDULED = 63
 
+    def __str__(self) -> str:
+        return self.word
+
+    def __format__(self, spec: str) -> str:
+        return format(self.word, spec)
+
     @property
     def word(self) -> str:
         """In words: ``waiting``, ``scheduled`` (also one that is to be tried again), ``running``, …"""

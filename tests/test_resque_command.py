@@ -262,7 +262,7 @@ def test_queues_are_paused_one_by_one():
     assert resque("pausequeue", "mail", "low") == (
         0,
         "No jobs are taken from mail any more.\nNo jobs are taken from low any more.\n",
-        "",
+        "There is no such queue yet: mail\nThere is no such queue yet: low\n",
     )
     assert store().control.paused_queues() == ["low", "mail"]
     assert resque("pausequeue", "mail")[1] == "mail was paused before.\n"
@@ -275,6 +275,18 @@ def test_queues_are_paused_one_by_one():
         ],
     )
     assert store().control.paused_queues() == ["low"]
+
+
+def test_what_is_paused_is_told(register: Callable[..., TurnTaker]):
+    register("aaaaaa", mode="paused")
+    register("bbbbbb", mode="paused")
+    register("cccccc")
+    register("dddddd", kind="scheduler")
+    store().ask(store().control.pause_queue("mail"))
+    alerts = ["2 of 3 worker processes are paused.", "No jobs are taken from paused queues: mail."]
+    assert json.loads(resque("stats", "--json")[1])["alerts"] == alerts
+    for words, told in ((["stats"], alerts), (["top", "--once"], alerts), (["queues"], alerts[:1])):
+        assert [line for line in resque(*words)[1].splitlines() if line[:1] == "!"] == [f"! {each}" for each in told]
 
 
 def test_what_cannot_be_a_queue_is_refused():

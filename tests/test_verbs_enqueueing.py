@@ -41,8 +41,9 @@ def test_a_line_becomes_the_job_that_a_program_would_enqueue(clean_redis: redis.
     assert (found["class"], found["args"]) == ("mailing", [["send_sign_up_email", 42, {"template": "fancy"}]])
     assert (ran.code, ran.lines) == (
         0,
-        ["Enqueued to mail: mailing send_sign_up_email 42 --template=fancy", found["id"]],
+        [found["id"]],
     )
+    assert ran.err == "Enqueued to mail: mailing send_sign_up_email 42 --template=fancy\n"
 
 
 def test_what_was_enqueued_is_told_as_json(clean_redis: redis.Redis):
@@ -89,7 +90,10 @@ def test_a_job_that_waits_already_is_told(clean_redis: redis.Redis):
     assert second["id"] == first["id"]
     assert clean_redis.llen("resque:queue:default") == 1
     ran = verb("enqueue", "--unique-for", "1h", "act", "tell", "x")
-    assert ran.lines == ["There is one that waits already: act tell x", first["id"]]
+    assert (ran.lines, ran.err) == ([first["id"]], "Not enqueued, because this one waits already:\n")
+    other = verb("enqueue", "--unique-for", "1h", "--unique-key", "k", "act", "tell", "x").lines
+    ran = verb("enqueue", "--unique-for", "1h", "--unique-key", "k", "act", "tell", "another")
+    assert (ran.lines, "another" in ran.err) == (other, False)
 
 
 def test_a_job_that_a_receiver_refuses_is_not_enqueued(clean_redis: redis.Redis):
@@ -127,6 +131,7 @@ def test_a_command_that_is_not_here_is_enqueued_unchecked(clean_redis: redis.Red
         (["--timeout", "soon", "act", "tell", "x"], 2, "is no duration"),
         (["--nothing", "act"], 2, "--nothing"),
         (["echo", "--traceback"], 2, "about the process"),
+        (["act", "--json"], 2, "required: subcommand (what is not for the command stands before its name)"),
         (["echo", "a", "--json"], 2, "--json (what is not for the command stands before its name)"),
     ],
 )
@@ -156,7 +161,7 @@ def test_a_line_is_enqueued_for_later(clean_redis: redis.Redis):
 def test_a_line_is_enqueued_for_a_certain_time(clean_redis: redis.Redis):
     wanted = datetime(2030, 1, 1, 10, tzinfo=ZoneInfo(settings.TIME_ZONE))
     ran = process("enqueueat", "2030-01-01T10:00", "act", "tell", "x")
-    assert ran.lines[0] == "Enqueued to default, due 2030-01-01 10:00:00: act tell x"
+    assert ran.err == "Enqueued to default, due 2030-01-01 10:00:00: act tell x\n"
     assert verb("enqueueat", "2030-01-01T10:00:00+00:00", "act", "tell", "y").code == 0
     assert verb("enqueueat", "1900000000.5", "act", "tell", "z").code == 0
     seconds = sorted(int(second) for second in clean_redis.zrange("resque:delayed_queue_schedule", 0, -1))
@@ -174,7 +179,8 @@ def test_a_job_is_waited_for(worker: Callable[..., WorkerProcess]):
     done = process("enqueue", "--wait", "60", "--json", "mailing", "remind", "1", "2").json
     assert (done["status"], done["result"]) == ("complete", "Hello 1 and 2")
     failed = process("enqueue", "--wait", "60", "act", "refuse", "no")
-    assert (failed.code, failed.lines[-1]) == (1, "failed")
+    assert (failed.code, failed.err.splitlines()[-1]) == (1, "failed: ValueError: no")
+    assert failed.lines == [store().failures.latest()[0].job.id]  # type: ignore[union-attr]
 
 
 def test_a_job_that_takes_too_long_is_not_waited_for(clean_redis: redis.Redis):

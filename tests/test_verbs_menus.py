@@ -69,7 +69,9 @@ def test_failures_are_chosen_from_the_latest(clean_redis: redis.Redis, name: str
     assert f"Which failures do you want to {name}?" in out
     assert "send 1  ValueError: no" in out.splitlines()[1]
     assert clean_redis.llen("resque:failed") == left
-    assert typing(name, typed="\n")[0] == 1
+    push(clean_redis, "send", 2)
+    code, out = typing(name, typed="\n")
+    assert (code, out.splitlines()[-1].endswith("Nothing was done.")) == (1, True)
 
 
 @pytest.mark.parametrize(

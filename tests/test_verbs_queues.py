@@ -95,6 +95,8 @@ def test_jobs_are_listed_in_pages_and_by_command(three: list[Job]):
     assert [job["id"] for job in verb("jobs", "--json", "--command", "mailing").json] == [three[2].id]
     assert verb("jobs", "--limit", 1).lines[-1] == "1 of 3; more with --offset 1"
     assert verb("jobs", "nothing").lines == ["No such job waits."]
+    verb("clear", "--all", "--yes")
+    assert verb("jobs").lines == ["No job waits."]
 
 
 def test_what_is_no_job_is_listed_too(clean_redis: redis.Redis):

@@ -98,6 +98,9 @@ def test_a_job_that_runs_is_shown_and_ended(worker: Callable[..., WorkerProcess]
     assert (ran.code, ran.json["removed"]) == (0, False)
     assert ran.json["ended_by"]
     assert job.wait(60) is Status.FAILED
+    found = verb("job", job.id, "--json").json
+    assert (found["outcome"], found["place"]) == ("cancelled", "the failed list")
+    assert found["failure"]["exception"].endswith("JobEnded")
 
 
 # -- track -------------------------------------------------------------------------------------------------------------
@@ -123,6 +126,7 @@ def test_statuses_are_told(clean_redis: redis.Redis):
         "outcome": "",
         "progress": None,
         "result": None,
+        "failure": None,
         "updated": pytest.approx(waiting.enqueued_at, abs=5),
     }
     ran = verb("track", waiting.id, "nonono")
@@ -149,6 +153,8 @@ def test_the_end_is_waited_for(worker: Callable[..., WorkerProcess], facts: redi
     ran = process("track", done.id, failed.id, "--wait", "60", "--json")
     assert (ran.code, [each["status"] for each in ran.json]) == (1, ["complete", "failed"])
     assert verb("track", done.id, "--wait", "1").lines == [f"{done.id}  complete  mailing  → Hello 1"]
+    assert ran.json[1]["failure"]["error"] == "no"
+    assert verb("track", failed.id).lines == [f"{failed.id}  failed  act  ValueError: no"]
 
 
 def test_waiting_has_an_end(clean_redis: redis.Redis):
@@ -170,7 +176,8 @@ def test_several_are_waited_for_together(clean_redis: redis.Redis):
 
 
 def test_what_ended_last_is_listed(clean_redis: redis.Redis):
-    assert verb("recent").lines == ["No such job has ended lately."]
+    assert verb("recent").lines == ["No job has ended lately."]
+    assert verb("recent", "-q", "low").lines == ["No such job has ended lately."]
     for number, status in enumerate([Status.COMPLETE, Status.FAILED, Status.COMPLETE]):
         job = Job("act" if number else "send", queue="mail", id=f"job{number}")
         clean_redis.lpush("resque:django:recent", status_record(status, job, b',"begun":1700000000.5,"duration":2.0'))
@@ -181,3 +188,9 @@ def test_what_ended_last_is_listed(clean_redis: redis.Redis):
     assert [each["id"] for each in verb("recent", "--json", "--limit", 1, "--offset", 1).json] == ["job1"]
     assert verb("recent", "--json", "-q", "low").json == []
     assert verb("recent").lines[1].split()[2:] == ["complete", "mail", "act", "2.00", "s", "job2"]
+    for word in ("cancelled", "expired"):
+        record = status_record(Status.FAILED, Job("act", id=word), b',"outcome":"%b"' % word.encode())
+        clean_redis.lpush("resque:django:recent", record)
+        assert [each["id"] for each in verb("recent", "--json", "--status", word).json] == [word]
+    found = verb("recent", "--json", "--status", "failed").json
+    assert [each["id"] for each in found] == ["expired", "cancelled", "job1"]

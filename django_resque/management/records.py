@@ -115,6 +115,11 @@ def line_of_found(found: Found, *, limit: int = 0) -> str:
     return f"(no job: {str(found.raw[:60], 'utf-8', 'backslashreplace')})"
 
 
+def exception_of(failure: Failure) -> str:
+    """What went wrong, on one line: the exception, without its module, and its message."""
+    return clean(f"{failure.exception.rpartition('.')[2]}: {failure.error}")
+
+
 def id_of(raw: bytes, job: Job | None) -> str:
     """By what a job that waits is named: its id, or the beginning of the SHA-1 of its bytes when it has none."""
     return job.id if job is not None and job.id.encode() in raw else digest(raw)[:SHORT]

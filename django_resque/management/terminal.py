@@ -67,6 +67,12 @@ class Terminal:
         """Write a line about what is going on to standard error, also with ``--json``."""
         self._write(_unwrapped(self._stderr), text)
 
+    def remark(self, text: str) -> None:
+        """Write a line for people: beside what `line` writes on a terminal, else to standard error, so that a script
+        reads nothing but what it asked for."""
+        if not self.as_json:
+            (self.line if self._stdout.isatty() else self.note)(text)
+
     def error(self, text: str) -> None:
         """Write a line about what is wrong to standard error."""
         self._write(self._stderr, text)

@@ -321,7 +321,7 @@ class Crew:
             if retry is None:
                 slot.announce(reserved, job, JobTimeout.__name__, entries.killed_after(timeout))
         elif child.ending:
-            self._ledger.tell(entries.put_to_an_end(worker, reserved, job, output))
+            self._ledger.tell(entries.put_to_an_end(worker, reserved, job, time.monotonic() - held.since, output))
             slot.announce(reserved, job, JobEnded.__name__, entries.ENDED)
         elif held.at_most_once:
             self._ledger.tell(entries.crashed_for_good(worker, reserved, job, death, output))

@@ -540,7 +540,7 @@ class Dispatcher:
 
     def _end_the_burst(self, turn: Turn) -> None:
         """Stop when nothing is left, in queues that have come into being meanwhile too."""
-        if self.intake.hungry or self.waiting or self.returning or self.starting:
+        if (self.intake.hungry and self.intake.queues) or self.waiting or self.returning or self.starting:
             return
         if self.ledger.untold or self.crew.busy:
             return

@@ -178,11 +178,12 @@ def killed_after(timeout: float) -> str:
     return f"The job took longer than its timeout of {timeout:g} s and did not end when told so; it was killed"
 
 
-def put_to_an_end(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
+def put_to_an_end(worker: str, reserved: Reserved, job: Job, seconds: float, output: bytes) -> Entry:
     """Somebody asked for its end."""
     record = _failure(worker, reserved, JobEnded.__name__, ENDED, (), {"output": _tail(output)}, job)
     entry = _failed("failed", worker, reserved, job, record, output)
-    return replace(entry, status=status_record(Status.FAILED, job, b',"outcome":"cancelled"'))
+    members = performance(worker, failed_attempts(job) + 1, seconds, "cancelled")
+    return replace(entry, status=status_record(Status.FAILED, job, members))
 
 
 def interrupted(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:

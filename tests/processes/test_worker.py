@@ -631,3 +631,9 @@ def test_a_job_that_another_worker_has_now_ends_in_peace_and_unreported(worker, 
     assert process.wait() == 0
     assert store().stats.counters().processed == 0
     assert store().queues.size("default") == 0
+
+
+def test_a_burst_over_queues_that_do_not_exist_ends(worker, clean_redis):
+    enqueue("act", "tell", "x")
+    assert worker("--burst", "-q", "x*").wait() == 0
+    assert clean_redis.llen("resque:queue:default") == 1

@@ -37,9 +37,10 @@ def typed(line: Sequence[str], *, check: bool = True) -> tuple[str, Call]:
     try:
         return name, read(name, words)
     except InvalidArguments as error:
-        hint = (
-            " (what is not for the command stands before its name)" if "unrecognized arguments: -" in str(error) else ""
-        )
+        # It names an option that it does not know only when nothing else is wrong.
+        strange = "unrecognized arguments: -" in str(error)
+        hidden = "arguments are required" in str(error) and any(word.startswith("-") for word in words)
+        hint = " (what is not for the command stands before its name)" if strange or hidden else ""
         raise UsageError(f"{error}{hint}") from error
 
 

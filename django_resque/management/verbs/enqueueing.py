@@ -15,10 +15,11 @@ from ...signals import after_enqueue, before_enqueue
 from ...status import Status
 from ...tracking import TrackedJob
 from .. import moments
-from ..records import job_record, line_of
+from ..records import exception_of, failure_record, job_record, line_of
 from ..running import at_least
 from ..terminal import Terminal
 from .arguments import add_line_argument, queue_name, typed
+from .failures import failures_of, may_have_failure
 from .verb import NO, OK, UsageError, Verb
 
 
@@ -163,9 +164,9 @@ def _tell(job: Job, state: str, due: object, terminal: Terminal) -> None:
         return
     if state == "enqueued":
         when = f", due {moments.shown(due)}" if isinstance(due, int) else ""
-        terminal.line(f"Enqueued to {job.queue}{when}: {line_of(job)}")
-    else:
-        terminal.line(f"There is one that waits already: {line_of(job)}")
+        terminal.remark(f"Enqueued to {job.queue}{when}: {line_of(job)}")
+    else:  # it may be another line, with the same key
+        terminal.remark("Not enqueued, because this one waits already:")
     terminal.line(job.id)
 
 
@@ -176,12 +177,21 @@ def _wait(job: Job, seconds: float, terminal: Terminal) -> tuple[int, dict[str, 
         status = tracked.wait(seconds)
     except TimeoutError as error:
         terminal.error(str(error))
-        return NO, {"status": tracked.status.word, "result": None}
+        return NO, {"status": tracked.status.word, "result": None, "failure": None}
     if status is Status.UNKNOWN:
         raise EnqueueError(f"Nothing is known any more of {job}", (job,))
-    result = "" if tracked.result is None else f": {tracked.result}"
-    terminal.line(f"{status.word}{result or (f' ({tracked.outcome})' if tracked.outcome else '')}")
-    return OK if status is Status.COMPLETE else NO, {"status": status.word, "result": tracked.result}
+    failure = failures_of({job.id}).get(job.id) if may_have_failure(tracked.seen) else None
+    words = f"{status.word} ({tracked.outcome})" if tracked.outcome else status.word
+    if tracked.result is not None:
+        words += f": {tracked.result}"
+    elif failure is not None:
+        words += f": {exception_of(failure)}"
+    terminal.remark(words)
+    return OK if status is Status.COMPLETE else NO, {
+        "status": status.word,
+        "result": tracked.result,
+        "failure": None if failure is None else failure_record(failure),
+    }
 
 
 def _delays(text: str) -> float | list[float]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
 from ...errors import InvalidPayload
 from ...failure import Failure
-from ...store import FailureFilter, Retried, store
+from ...status import Status
+from ...store import FailureFilter, Retried, Seen, store
 from .. import moments
-from ..records import SHORT, failure_record, line_of
+from ..records import SHORT, exception_of, failure_record, line_of
 from ..terminal import Terminal
 from .arguments import add_page_arguments, said
 from .verb import NO, OK, UsageError, Verb, add_yes_argument, confirmed
@@ -57,6 +58,23 @@ def _by_ids(ids: Sequence[str], which: FailureFilter, terminal: Terminal) -> lis
         if each not in named:
             terminal.error(f"There is no such failure: {each}")
     return list(found.values())
+
+
+def may_have_failure(seen: Seen) -> bool:
+    """Whether a record in the failed list may tell how the job ended; a cancelled one may have run, or not."""
+    return seen.status is Status.FAILED and seen.outcome in ("", "cancelled")
+
+
+def failures_of(ids: Collection[str]) -> dict[str, Failure]:
+    """The newest failures of the jobs with these ids, as far as there are any, by the ids."""
+    found: dict[str, Failure] = {}
+    if ids:
+        for failure in store().failures.iterate():
+            if failure.job is not None and failure.job.id in ids:
+                found.setdefault(failure.job.id, failure)
+                if len(found) == len(ids):
+                    break
+    return found
 
 
 class Failed(Verb):
@@ -108,7 +126,7 @@ class Failed(Verb):
 
 
 def _short(failure: Failure) -> str:
-    text = f"{failure.exception.rpartition('.')[2]}: {failure.error}"
+    text = exception_of(failure)
     return f"{text[:WIDTH]}…" if len(text) > WIDTH else text
 
 
@@ -166,6 +184,9 @@ class _Change(Verb):
             raise UsageError(f"Which failures? Give ids (resque failed lists them), a filter, or {self.name} --all")
         failures = store().failures.latest(IN_MENU)
         chosen = terminal.choose(f"Which failures do you want to {self.name}?", failures, _in_menu) if failures else []
+        if failures and not chosen:
+            terminal.line("Nothing was done.")
+            return NO
         return self.change(chosen, terminal)
 
     def change(self, failures: Sequence[Failure], terminal: Terminal, *, missing: bool = False) -> int:

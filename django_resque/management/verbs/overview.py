@@ -17,7 +17,7 @@ from .. import moments
 from ..records import failure_record, job_record, line_of, unix
 from ..running import seconds
 from ..terminal import HAS_RICH, Terminal
-from .queues import queue_records, show_queues
+from .queues import pauses, queue_records, show_queues
 from .verb import OK, UsageError, Verb
 
 if HAS_RICH:
@@ -85,9 +85,7 @@ class Board:
     @property
     def alerts(self) -> list[str]:
         """What somebody should look at; check tells more."""
-        found = []
-        if self.all_paused:
-            found.append("All workers are paused.")
+        found = pauses(self.processes, self.queues, all_paused=self.all_paused)
         if self.health.abandoned:
             found.append("Delayed jobs or retries wait, and no scheduler is alive.")
         if self.health.foreign:

@@ -31,6 +31,10 @@ class PauseQueue(Verb):
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         queues: list[str] = options["queues"]
         changed = {queue: store().ask(store().control.pause_queue(queue)) for queue in queues}
+        known = store().queues.names()
+        for queue in changed:
+            if queue not in known:
+                terminal.note(f"There is no such queue yet: {queue}")
         terminal.json([{"queue": queue, "paused": True, "changed": new} for queue, new in changed.items()])
         for queue, new in changed.items():
             terminal.line(f"No jobs are taken from {queue} any more." if new else f"{queue} was paused before.")

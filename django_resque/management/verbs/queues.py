@@ -9,7 +9,7 @@ from typing import Any
 
 from ...dequeueing import Dequeued, dequeue
 from ...diagnosis import listeners
-from ...store import Found, store
+from ...store import Found, WorkerProcessInfo, store
 from .. import moments
 from ..records import found_record, id_of, line_of_found
 from ..terminal import Terminal
@@ -19,6 +19,8 @@ from .verb import NO, OK, UsageError, Verb, add_yes_argument, confirmed
 PAGE = 1_000
 """Jobs read in one round trip."""
 WIDTH = 100
+NAMED = 5
+"""Paused queues that are named."""
 
 
 class Queues(Verb):
@@ -35,6 +37,10 @@ class Queues(Verb):
             show_queues(records, terminal)
         else:
             terminal.line("There are no queues.")
+        # The table has marked the queues that are paused.
+        for alert in pauses(store().processes.all(), [], all_paused=store().control.all_paused()):
+            terminal.line()
+            terminal.line(f"! {alert}")
         return OK
 
 
@@ -47,6 +53,22 @@ def queue_records() -> list[dict[str, Any]]:
         {"queue": name, "waiting": size, "workers": listeners(population, name), "paused": name in paused}
         for name, size in sizes.items()
     ]
+
+
+def pauses(
+    processes: Sequence[WorkerProcessInfo], queues: Sequence[Mapping[str, Any]], *, all_paused: bool
+) -> list[str]:
+    """What is paused, in sentences; ``queues`` as `queue_records` gives them."""
+    found = ["All workers are paused."] if all_paused else []
+    workers = [process for process in processes if process.alive and process.kind == "worker"]
+    paused = sum(process.mode == "paused" for process in workers)
+    if paused:
+        found.append(f"{paused} of {len(workers)} worker processes {'is' if paused == 1 else 'are'} paused.")
+    names = [queue["queue"] for queue in queues if queue["paused"]]
+    if names:
+        more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+        found.append(f"No jobs are taken from paused queues: {', '.join(names[:NAMED])}{more}.")
+    return found
 
 
 def show_queues(records: Sequence[Mapping[str, Any]], terminal: Terminal) -> None:
@@ -102,7 +124,8 @@ class Jobs(Verb):
             if options["command"] is None and shown < waiting:
                 terminal.line(f"{shown:,} of {waiting:,}; more with --offset {shown}")
         else:
-            terminal.line("No such job waits.")
+            chosen = options["queues"] or options["command"] or options["offset"]
+            terminal.line("No such job waits." if chosen else "No job waits.")
         return OK
 
 

@@ -18,10 +18,10 @@ from ...status import Status
 from ...store import Seen, store
 from ...tracking import TrackedJob
 from .. import moments
-from ..records import failure_record, job_record, line_of, progress_of, seen_record
+from ..records import exception_of, failure_record, job_record, line_of, progress_of, seen_record
 from ..terminal import Terminal
 from .arguments import add_page_arguments
-from .failures import show_failure
+from .failures import failures_of, may_have_failure, show_failure
 from .verb import NO, OK, Verb
 
 
@@ -85,10 +85,10 @@ def _look_up(job_id: str) -> _Known:
     for job, place in _places(job_id, seen):
         if job is not None:
             return _Known(seen, job, place)
-    if seen is None or (seen.status is not Status.COMPLETE and not seen.outcome):
-        for failure in store().failures.iterate():
-            if failure.job is not None and failure.job.id == job_id:
-                return _Known(seen, failure.job, "the failed list", failure)
+    if seen is None or not seen.ended or may_have_failure(seen):
+        failure = failures_of({job_id}).get(job_id)
+        if failure is not None:
+            return _Known(seen, failure.job, "the failed list", failure)
     return _Known(seen)
 
 
@@ -201,9 +201,10 @@ class Track(Verb):
             deadline = time.monotonic() + options["wait"]
             found = [self._wait(job_id, deadline, terminal) for job_id in ids]
             status = OK if all(seen.status is Status.COMPLETE for seen in found) else NO
-        terminal.json([seen_record(seen) for seen in found])
+        failures = failures_of({seen.id for seen in found if may_have_failure(seen)})
+        terminal.json([_with_failure(seen, failures.get(seen.id)) for seen in found])
         for seen in found:
-            terminal.line(clean(_status_line(seen)))
+            terminal.line(clean(_status_line(seen, failures.get(seen.id))))
         return status
 
     @staticmethod
@@ -230,7 +231,11 @@ class Track(Verb):
                         return job.seen
 
 
-def _status_line(seen: Seen) -> str:
+def _with_failure(seen: Seen, failure: Failure | None) -> dict[str, Any]:
+    return {**seen_record(seen), "failure": None if failure is None else failure_record(failure)}
+
+
+def _status_line(seen: Seen, failure: Failure | None) -> str:
     words = [seen.id, seen.status.word]
     if seen.outcome:
         words.append(f"({seen.outcome})")
@@ -242,6 +247,8 @@ def _status_line(seen: Seen) -> str:
         words.append(f"due {moments.shown(seen.due)}")
     if seen.result is not None:
         words.append(f"→ {seen.result}")
+    if failure is not None:
+        words.append(exception_of(failure))
     return "  ".join(words)
 
 
@@ -255,7 +262,11 @@ class Recent(Verb):
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--command", metavar="NAME", help="jobs of this command alone")
         parser.add_argument("-q", "--queue", help="jobs from this queue alone")
-        parser.add_argument("--status", choices=["complete", "failed"], help="those that ended so")
+        parser.add_argument(
+            "--status",
+            choices=["complete", "failed", "cancelled", "expired"],
+            help="those that ended so; what was cancelled or has expired is among the failed, too",
+        )
         add_page_arguments(parser, limit=20)
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
@@ -263,14 +274,15 @@ class Recent(Verb):
             return (
                 options["command"] in (None, seen.command)
                 and options["queue"] in (None, seen.queue)
-                and options["status"] in (None, seen.status.word)
+                and options["status"] in (None, seen.status.word, seen.outcome)
             )
 
         found = store().recent.find(fits)
         page = list(islice(found, options["offset"], options["offset"] + options["limit"]))
         terminal.json([seen_record(seen) for seen in page])
         if not page:
-            terminal.line("No such job has ended lately.")
+            chosen = options["command"] or options["queue"] or options["status"] or options["offset"]
+            terminal.line("No such job has ended lately." if chosen else "No job has ended lately.")
             return OK
         terminal.table(
             ["finished", "status", "queue", "command", "took", "id"],

@@ -229,7 +229,10 @@ def _about(job: Job, duration: float | None = None) -> dict[str, object]:
 
 
 def worker_started(name: str, queues: str, performers: int) -> None:
-    _record(logging.INFO, "worker %s started: %d performer(s) for %s", name, performers, queues)
+    if performers:
+        _record(logging.INFO, "worker %s started: %d performer(s) for %s", name, performers, queues)
+    else:
+        _record(logging.INFO, "scheduler %s started", name)
 
 
 def worker_stopping(reason: str, running: int) -> None:

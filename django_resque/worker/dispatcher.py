@@ -104,7 +104,7 @@ class Dispatcher:
         self.selector.register(self.wakeup, selectors.EVENT_READ)
         descendants.become_subreaper()
         descendants.sweep()
-        self._show(f"Waiting for {self.options.selection}")
+        self._show(self._waits_for)
         if os.geteuid() == 0:
             log.worker_is_root()
         try:
@@ -246,7 +246,7 @@ class Dispatcher:
         """Take jobs again."""
         if self.paused:
             self.paused, self.intake.hungry = False, True
-            self._show(f"Waiting for {self.options.selection}")
+            self._show(self._waits_for)
             log.worker_resumed(reason)
 
     def end_running_jobs(self, reason: str) -> list[str]:
@@ -304,6 +304,10 @@ class Dispatcher:
     def _slots_with_a_job(self) -> list[Slot]:
         """Those whose performer has one and is not being killed already."""
         return [slot for slot in self.crew.slots if slot.held and slot.child is not None and not slot.child.ending]
+
+    @property
+    def _waits_for(self) -> str:
+        return f"Waiting for {self.options.selection if self.options.performers else 'what is due'}"
 
     def _show(self, what: str) -> None:
         setproctitle(f"{self.title}: {log.clean(what)}")

@@ -9,6 +9,7 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -77,7 +78,9 @@ def test_a_scheduler_performs_nothing_and_is_stopped_like_a_worker(schedulers, c
     (info,) = store().processes.all()
     assert (info.kind, info.pid, info.mode) == ("scheduler", process.pid, "running")
     assert job.refresh().status.word == "waiting"
+    assert b"Waiting for what is due" in Path(f"/proc/{process.pid}/cmdline").read_bytes()
     assert process.stop() == 0
+    assert f"scheduler {info.name} started" in process.log
     assert store().processes.all() == []
 
 

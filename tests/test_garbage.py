@@ -130,7 +130,7 @@ def test_a_worker_can_tell_anything_of_any_payload(raw: bytes):
         entries.crashed(worker, reserved, job, death, raw),
         entries.crashed_for_good(worker, reserved, job, death, raw),
         entries.timed_out(worker, reserved, job, 1.5, None, 2.5, raw),
-        entries.put_to_an_end(worker, reserved, job, raw),
+        entries.put_to_an_end(worker, reserved, job, 0.5, raw),
         entries.interrupted(worker, reserved, job, raw),
         entries.interrupted_for_good(worker, reserved, job, raw),
         entries.recovered(worker, reserved, job),

@@ -113,7 +113,9 @@ def test_the_title_says_since_when_a_job_is_running(performer, facts):
     for number in range(3):  # one after the other, within a second or not
         performer.give("wait", f"job {number}")
         told(facts, f"job {number}:started")
-        assert ": Processing default since " in performer.title()
+        title = performer.title().partition("]")[2]  # where the environment is small there is no room for all of it
+        assert title.startswith(": Processing d")
+        assert ": Processing default since ".startswith(title) or title.startswith(": Processing default since ")
         facts.rpush(f"job {number}:go", "now")
         performer.report()
     until(lambda: performer.title().endswith(": Waiting"))

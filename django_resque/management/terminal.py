@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -243,3 +244,29 @@ def _bar(stream: Any, title: str) -> Iterator[Told]:
     with Progress(*columns, console=Console(file=stream), transient=True) as progress:
         task = progress.add_task(title, total=None)
         yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+class CtrlC:
+    """Takes note of Ctrl-C. As an exception it could come out of a destructor, of redis-py's pipelines for one, where
+    Python drops it. The second one is raised all the same."""
+
+    def __init__(self) -> None:
+        self.to_end = False
+
+    def __enter__(self) -> CtrlC:
+        self._before = signal.signal(signal.SIGINT, self._asked)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGINT, self._before)
+
+    def _asked(self, *_: object) -> None:
+        if self.to_end:
+            raise KeyboardInterrupt
+        self.to_end = True
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, unless and until it is asked to end."""
+        until = time.monotonic() + seconds
+        while not self.to_end and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))

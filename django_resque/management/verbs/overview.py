@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import signal
-import time
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from ...store import Counters, Health, Worker, WorkerProcessInfo, store
 from .. import moments
 from ..records import failure_record, job_record, line_of, unix
 from ..running import seconds
-from ..terminal import HAS_RICH, Terminal
+from ..terminal import HAS_RICH, CtrlC, Terminal
 from .queues import pauses, queue_records, show_queues
 from .verb import OK, UsageError, Verb
 
@@ -278,7 +276,7 @@ def _show_once(board: Board, terminal: Terminal) -> None:
 
 def _live(console: Console, interval: float) -> None:
     before: tuple[float, int] | None = None
-    with _CtrlC() as asked, Live(console=console, screen=True, auto_refresh=False) as live:
+    with CtrlC() as asked, Live(console=console, screen=True, auto_refresh=False) as live:
         while not asked.to_end:
             try:
                 board = Board.read()
@@ -291,32 +289,6 @@ def _live(console: Console, interval: float) -> None:
                 before = board.time, board.counters.processed
                 live.update(_frame(board, rate), refresh=True)
             asked.wait(interval)
-
-
-class _CtrlC:
-    """Takes note of Ctrl-C. As an exception it could come out of a destructor, of redis-py's pipelines for one, where
-    Python drops it. The second one is raised all the same."""
-
-    def __init__(self) -> None:
-        self.to_end = False
-
-    def __enter__(self) -> _CtrlC:
-        self._before = signal.signal(signal.SIGINT, self._asked)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        signal.signal(signal.SIGINT, self._before)
-
-    def _asked(self, *_: object) -> None:
-        if self.to_end:
-            raise KeyboardInterrupt
-        self.to_end = True
-
-    def wait(self, seconds: float) -> None:
-        """Sleep, unless and until it is asked to end."""
-        until = time.monotonic() + seconds
-        while not self.to_end and (left := until - time.monotonic()) > 0:
-            time.sleep(min(left, 0.1))
 
 
 def _text(text: str, style: str = "") -> Text:

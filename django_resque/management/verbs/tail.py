@@ -16,7 +16,7 @@ from ...store import store
 from .. import background
 from ..following import Follower
 from ..running import at_least
-from ..terminal import Terminal
+from ..terminal import CtrlC, Terminal
 from .targets import named
 from .verb import OK, Verb
 
@@ -65,7 +65,8 @@ class Tail(Verb):
         try:
             view.show(paths, options["lines"])
             if options["follow"]:
-                view.follow(options)
+                with CtrlC() as asked:
+                    view.follow(options, asked)
         except KeyboardInterrupt:  # the way to end it
             return OK
         finally:
@@ -112,14 +113,14 @@ class View:
             self._write(path, self._followers[path].last(lines))
         self._terminal.flush()
 
-    def follow(self, options: Mapping[str, Any]) -> None:
-        """Show what is added to them, for ever, and what workers log that have started since."""
+    def follow(self, options: Mapping[str, Any], asked: CtrlC) -> None:
+        """Show what is added to them, until it is asked to end, and what workers log that have started since."""
         find = time.monotonic() + FIND
-        while True:
+        while not asked.to_end:
             for path, follower in self._followers.items():
                 self._write(path, follower.new())
             self._terminal.flush()
-            time.sleep(LOOK)
+            asked.wait(LOOK)
             if time.monotonic() >= find:
                 find = time.monotonic() + FIND
                 with suppress(StoreError, NoSuchWorker):  # the files are there all the same

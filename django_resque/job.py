@@ -93,21 +93,6 @@ class Job:
         return dump_json(payload, limit=MAX_PAYLOAD)
 
     @classmethod
-    def from_delayed_item(cls, raw: bytes) -> Job:
-        """Read a delayed job that any member of the family may have written.
-
-        Raises `InvalidPayload` when it is none, or names no queue that there could be.
-        """
-        payload = load_json(raw)
-        if not isinstance(payload, dict):
-            raise InvalidPayload("The delayed item is not a JSON object")
-        queue: Any = payload.get("queue")
-        try:
-            return cls.from_mapping({key: payload[key] for key in payload if key != "queue"}, check_queue(queue))
-        except InvalidQueue as error:
-            raise InvalidPayload(f'"queue": {error}') from error
-
-    @classmethod
     def from_payload(cls, raw: bytes, queue: str, *, otherwise_id: str | None = None) -> Job:
         """Read a payload that any member of the Resque family may have written.
 

@@ -155,7 +155,7 @@ def test_a_line_is_enqueued_for_later(clean_redis: redis.Redis):
     ((second, _),) = clean_redis.zrange("resque:delayed_queue_schedule", 0, -1, withscores=True)
     assert int(second) == pytest.approx(found["due"], abs=2)
     (raw,) = clean_redis.lrange(f"resque:delayed:{int(second)}", 0, -1)
-    assert Job.from_delayed_item(raw).id == found["id"]
+    assert Job.from_payload(raw, "default").id == found["id"]
 
 
 def test_a_line_is_enqueued_for_a_certain_time(clean_redis: redis.Redis):

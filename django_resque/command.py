@@ -26,7 +26,7 @@ from .hint import did_you_mean
 from .job_command import JobCommand
 from .signature import Signature
 
-__all__ = ["Bound", "CommandInfo", "JobCommand", "bind", "find", "job_commands", "normalise"]
+__all__ = ["Bound", "CommandInfo", "JobCommand", "argument_names", "bind", "find", "job_commands", "normalise"]
 
 KEEP_PARSER = 1.0
 """Seconds for which a parser is used again. Building one costs a hundred times as much as using it, and what it was
@@ -243,6 +243,22 @@ def bind(name: str, args: Sequence[Any], options: Mapping[str, Any]) -> Bound:
         return _bind(name, lambda: command, command.stealth_options, signature, texts, named)
     except (InvalidArguments, *_MISFITS) as error:
         raise InvalidArguments(f"{name}: {_message(error)}") from error
+
+
+def argument_names(name: str, args: Sequence[Any]) -> list[str | None]:
+    """What the command's parser calls each of these positional arguments; all None where nobody can tell, because
+    there is no such command here, it cannot be loaded, or it takes other arguments."""
+    try:
+        cls = find(name).cls
+        signature = _kept_signature(cls, name) or Signature(_build_parser(cls(), name))
+        levels = signature.spread(list(map(str, args)), {})
+    except Exception:  # whatever a project's module or parser raises
+        return [None] * len(args)
+    names: list[str | None] = []
+    for level in levels:
+        for action, texts in level.places:
+            names += [action.dest] * (1 if action.nargs == PARSER and texts else len(texts))
+    return names
 
 
 def _bind(

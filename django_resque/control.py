@@ -275,7 +275,7 @@ class _Conversation:
         self._timeout = timeout
         self._answer_within = max(LEAST_TO_ANSWER, min(timeout, ANSWER_WITHIN))
         self._progress = progress
-        self._more = {**more, "by": _somebody()}
+        self._more = {**more, "by": somebody()}
         self._results: dict[str, Result] = {}
         self._open: dict[str, _Thread] = {}
         self._deadline = 0.0
@@ -421,8 +421,8 @@ def _texts(value: object) -> list[str]:
     return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
 
 
-def _somebody() -> str:
-    """Who asks, for the log over there."""
+def somebody() -> str:
+    """Who asks, for the log over there: user and host of this process."""
     user = str(os.getuid())
     with suppress(KeyError, OSError, ImportError):  # a container may know no name for its user
         user = getpass.getuser()

@@ -14,7 +14,10 @@ class NoRows(models.Manager["Dashboard"]):
 
 
 class Dashboard(models.Model):
-    """Carries the permission ``django_resque.view_dashboard`` and the dashboard's place in the admin's index."""
+    """Carries the permissions of the dashboard, and its place in the admin's index.
+
+    ``view_dashboard`` is the door: without it none of the others opens anything.
+    """
 
     id = models.BigAutoField(primary_key=True)  # named, or projects without DEFAULT_AUTO_FIELD would be warned of it
 
@@ -23,6 +26,18 @@ class Dashboard(models.Model):
     class Meta:
         managed = False
         default_permissions = ("view",)
+        permissions = [
+            ("view_arguments", "Can see sensitive arguments, results and outputs of jobs"),
+            ("enqueue_job", "Can enqueue jobs"),
+            ("retry_failure", "Can retry failures"),
+            ("discard_failure", "Can discard failures"),
+            ("clear_queue", "Can delete and move waiting jobs"),
+            ("pause_queue", "Can pause and resume queues"),
+            ("change_delayed", "Can run, move and cancel delayed jobs and retries"),
+            ("change_schedule", "Can change, pause and run schedule entries"),
+            ("stop_job", "Can end running jobs"),
+            ("control_worker", "Can pause, resume and stop workers"),
+        ]
         base_manager_name = "objects"
         verbose_name = _("dashboard")
         verbose_name_plural = _("dashboard")

@@ -15,7 +15,7 @@ from django.utils.translation import ngettext
 
 from ..failure import Failure
 from ..store import Health, Overview, Worker
-from .text import MESSAGE, block, elapsed, line, moment, number
+from .text import MESSAGE, Time, block, line, number
 
 SILENT = timedelta(minutes=2)
 """A worker is marked when it has not been heard from for so long. All of the family that send heartbeats at all send
@@ -29,19 +29,6 @@ class Tile:
     label: str
     value: str
     note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Time:
-    """A moment, and how long it is ago."""
-
-    exact: str
-    elapsed: str
-    iso: str
-
-    @classmethod
-    def of(cls, time: datetime, now: datetime) -> Time:
-        return cls(moment(time), elapsed(time, now), time.isoformat())
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ from .overview import Overview, read_overview
 from .parked import Parked
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
+from .queue_table import QueueState, QueueTable, read_queue_table
 from .queues import Queues, Removed
 from .reading import reading
 from .recent import Recent
@@ -67,6 +68,8 @@ __all__ = [
     "ProcessState",
     "Promoted",
     "Promotion",
+    "QueueState",
+    "QueueTable",
     "Remains",
     "Removed",
     "Replies",
@@ -169,6 +172,10 @@ class Store:
     def overview(self) -> Overview:
         """What a board shows first, in four round trips."""
         return read_overview(self.client, self.keys, self.queues, self.workers)
+
+    def queue_table(self) -> QueueTable:
+        """All queues at a glance, in two round trips."""
+        return read_queue_table(self.client, self.keys)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -20,6 +20,8 @@ MESSAGES = 100
 """Messages kept for one worker process."""
 RINGS = 100
 """Queues that ring at most when all workers may take jobs again."""
+LONGEST_NAME = 200
+"""Characters that are kept of who has paused a queue."""
 SLICE = 1.0
 """Seconds that one request waits for an answer: less than the time after which a connection is taken for lost."""
 
@@ -51,18 +53,19 @@ class Control:
 
     # -- pausing -------------------------------------------------------------------------------------------------------
 
-    def pause_queue(self, queue: str) -> Request[bool]:
+    def pause_queue(self, queue: str, by: str = "") -> Request[bool]:
         """No worker of ours takes more jobs from ``queue``, which need not exist. False when it was paused before.
-        Raises `InvalidQueue` for what cannot be a queue. May be done again."""
-        return self._pause(check_queue(queue), "pause")
+        ``by`` says who wants it so. Raises `InvalidQueue` for what cannot be a queue. May be done again."""
+        return self._pause(check_queue(queue), "pause", by[:LONGEST_NAME])
 
     def resume_queue(self, queue: str) -> Request[bool]:
         """Jobs are taken from ``queue`` again. False when it was not paused. May be done again."""
         return self._pause(queue, "resume")
 
-    def _pause(self, queue: str, how: str) -> Request[bool]:
+    def _pause(self, queue: str, how: str, by: str = "") -> Request[bool]:
         keys = self._keys
-        return Request("pause_queue", [keys.none, keys.paused_queues, keys.bell], [queue, how], bool)
+        names = [keys.none, keys.paused_queues, keys.bell, keys.paused_by]
+        return Request("pause_queue", names, [queue, how, by], bool)
 
     @reading()
     def paused_queues(self) -> list[str]:

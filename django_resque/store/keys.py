@@ -161,6 +161,11 @@ class Keys:
         """SET: the queues from which no jobs are taken."""
         return f"{self.prefix}django:paused-queues"
 
+    @property
+    def paused_by(self) -> str:
+        """HASH: who has paused a queue, its name → who."""
+        return f"{self.prefix}django:paused-by"
+
     def cleared(self, token: str) -> str:
         """LIST, expires: what stood in a queue that somebody is clearing."""
         return f"{self.prefix}django:cleared:{token}"

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Mapping
 from typing import Any
 
+from ...control import somebody
 from ...store import store
 from ..terminal import Terminal
 from .arguments import queue_name
@@ -30,7 +31,7 @@ class PauseQueue(Verb):
 
     def run(self, options: Mapping[str, Any], terminal: Terminal) -> int:
         queues: list[str] = options["queues"]
-        changed = {queue: store().ask(store().control.pause_queue(queue)) for queue in queues}
+        changed = {queue: store().ask(store().control.pause_queue(queue, somebody())) for queue in queues}
         known = store().queues.names()
         for queue in changed:
             if queue not in known:

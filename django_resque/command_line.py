@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from argparse import (
     OPTIONAL,
     PARSER,
@@ -18,6 +19,8 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
+from .job import Job
+from .log_format import clean
 from .signature import UNREADABLE, Level, Option, Signature
 
 MAX_REPEATED = 20
@@ -128,3 +131,25 @@ def _same(value: Any, parsed: Any) -> bool:
     if equals is object.__eq__:
         return type(value) is type(parsed)  # an open file, say, equals nothing but itself
     return bool(value == parsed)
+
+
+# -- for the eye -------------------------------------------------------------------------------------------------------
+
+
+def line_of(job: Job, *, limit: int = 0) -> str:
+    """About the line that one would type, on one line; the command is not asked. ``limit``: characters, 0 for all."""
+    text = clean(shlex.join([job.command, *map(str, job.args), *_option_texts(job.options)]))
+    return f"{text[: limit - 1]}…" if 0 < limit < len(text) else text
+
+
+def _option_texts(options: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in options.items():
+        option = f"--{name.replace('_', '-')}"
+        if value is True:
+            yield option
+        elif value is False:
+            yield f"--no-{name.replace('_', '-')}"
+        elif isinstance(value, list):
+            yield from (option, *map(str, value))
+        elif value is not None:
+            yield f"{option}={value}"

@@ -12,9 +12,10 @@ import pytest
 import redis
 
 from django_resque import using
+from django_resque.command_line import line_of
 from django_resque.job import Job
 from django_resque.management import moments
-from django_resque.management.records import id_of, line_of
+from django_resque.management.records import id_of
 from django_resque.management.terminal import Terminal
 from django_resque.management.verbs import VERBS
 from django_resque.store import store

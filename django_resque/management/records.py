@@ -5,11 +5,10 @@ All times are unix times, in seconds.
 
 from __future__ import annotations
 
-import shlex
-from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+from ..command_line import line_of
 from ..failure import Failure
 from ..job import Job, digest
 from ..log_format import clean
@@ -87,25 +86,6 @@ def unix(moment: datetime | None) -> float | None:
 
 
 # -- words -------------------------------------------------------------------------------------------------------------
-
-
-def line_of(job: Job, *, limit: int = 0) -> str:
-    """About the line that one would type, on one line; the command is not asked. ``limit``: characters, 0 for all."""
-    text = clean(shlex.join([job.command, *map(str, job.args), *_words(job.options)]))
-    return f"{text[: limit - 1]}…" if 0 < limit < len(text) else text
-
-
-def _words(options: Mapping[str, Any]) -> Iterator[str]:
-    for name, value in options.items():
-        option = f"--{name.replace('_', '-')}"
-        if value is True:
-            yield option
-        elif value is False:
-            yield f"--no-{name.replace('_', '-')}"
-        elif isinstance(value, list):
-            yield from (option, *map(str, value))
-        elif value is not None:
-            yield f"{option}={value}"
 
 
 def line_of_found(found: Found, *, limit: int = 0) -> str:

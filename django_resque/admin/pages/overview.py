@@ -6,6 +6,7 @@ from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
+from ..action import Action
 from ..board import Board
 from ..page import Page
 from ..visit import Visit
@@ -21,3 +22,7 @@ class OverviewPage(Page):
     def context(self, visit: Visit) -> dict[str, Any]:
         board = Board(visit.store.overview(), visit.store.delayed.health())
         return {"board": board, "now": board.time}
+
+
+PAGE = OverviewPage()
+ACTIONS: tuple[Action, ...] = ()

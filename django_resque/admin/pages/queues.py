@@ -152,3 +152,7 @@ def _chosen(visit: Visit) -> Sequence[str]:
 def _done(names: Sequence[str], message: str, count: int) -> Done:
     text = message % {"count": number(count)}
     return Done(text, f"{text} {line(', '.join(names))}")
+
+
+PAGE = QueuesPage()
+ACTIONS: tuple[Action, ...] = (PauseQueues(), ResumeQueues())

@@ -9,13 +9,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from ...client import using
+from ...command_line import line_of
 from ...errors import EnqueueError
 from ...job import Job
 from ...signals import after_enqueue, before_enqueue
 from ...status import Status
 from ...tracking import TrackedJob
 from .. import moments
-from ..records import exception_of, failure_record, job_record, line_of
+from ..records import exception_of, failure_record, job_record
 from ..running import at_least
 from ..terminal import Terminal
 from .arguments import add_line_argument, queue_name, typed

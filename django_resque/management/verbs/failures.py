@@ -7,12 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from ...command_line import line_of
 from ...errors import InvalidPayload
 from ...failure import Failure
 from ...status import Status
 from ...store import FailureFilter, Retried, Seen, store
 from .. import moments
-from ..records import SHORT, exception_of, failure_record, line_of
+from ..records import SHORT, exception_of, failure_record
 from ..terminal import Terminal
 from .arguments import add_page_arguments, said
 from .verb import NO, OK, UsageError, Verb, add_yes_argument, confirmed

@@ -8,12 +8,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from ...command_line import line_of
 from ...errors import StoreError
 from ...failure import Failure
 from ...log_format import clean
 from ...store import Counters, Health, Worker, WorkerProcessInfo, store
 from .. import moments
-from ..records import failure_record, job_record, line_of, unix
+from ..records import failure_record, job_record, unix
 from ..running import seconds
 from ..terminal import HAS_RICH, CtrlC, Terminal
 from .queues import pauses, queue_records, show_queues

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import timetable
+from ...command_line import line_of
 from ...errors import ScheduleError
 from ...job import Job
 from ...schedule import MISFIRE
 from .. import moments
-from ..records import job_record, line_of
+from ..records import job_record
 from ..terminal import Terminal
 from .arguments import add_act, add_line_argument, queue_name, typed
 from .verb import NO, OK, Verb

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 from ... import control
+from ...command_line import line_of
 from ...dequeueing import dequeue
 from ...failure import Failure
 from ...job import Job
@@ -18,7 +19,7 @@ from ...status import Status
 from ...store import Seen, store
 from ...tracking import TrackedJob
 from .. import moments
-from ..records import exception_of, failure_record, job_record, line_of, progress_of, seen_record
+from ..records import exception_of, failure_record, job_record, progress_of, seen_record
 from ..terminal import Terminal
 from .arguments import add_page_arguments
 from .failures import failures_of, may_have_failure, show_failure

@@ -1,0 +1,27 @@
+"""To be replaced."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+
+from ..action import Action
+from ..page import Page
+from ..visit import Visit
+
+
+class JobsPage(Page):
+    """To be replaced."""
+
+    slug = "jobs"
+    title = _("Jobs")
+    template = "stub.html"
+    in_menu = True
+
+    def context(self, visit: Visit) -> dict[str, Any]:
+        return {}
+
+
+PAGE = JobsPage()
+ACTIONS: tuple[Action, ...] = ()

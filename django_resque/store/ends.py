@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from redis import Redis
 
@@ -61,7 +61,7 @@ def _read(client: Redis, key: str, most: int, place: Any) -> End:
     size = sum(map(len, elements))
     wanted = min(most, count, MOST_BYTES * len(elements) // size if size else most)
     if wanted > len(elements) == _FIRST:
-        elements += _ordered(client.lrange(key, *place(_FIRST, wanted)), place)
+        elements += _ordered(cast("list[bytes]", client.lrange(key, *place(_FIRST, wanted))), place)
     return End(elements, max(count, len(elements)))
 
 

@@ -15,7 +15,7 @@ from ...worker.selection import serves
 from ..action import Action, Done, NothingToDo, Plan
 from ..page import Button, Page, Pager, start_of
 from ..text import MESSAGE, Time, from_unix, line, number
-from ..visit import Visit
+from ..visit import LONGEST, Visit
 
 SIZE = 100
 """Queues on a page."""
@@ -25,7 +25,7 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue as a row; ``length`` is empty where its key is no list."""
+    """A queue as a row; ``length`` is empty where its key is no list, ``key`` where nobody can ask for it."""
 
     name: str
     key: str
@@ -55,7 +55,7 @@ class QueuesPage(Page):
         more = len(found) > start + SIZE
         return {
             "now": Time.of(table.time, table.time),
-            "q": visit.text("q"),
+            "q": line(visit.text("q"), LONGEST),
             "rows": [_row(visit, queue, table, Counter(table.workers)) for queue in shown],
             "all_paused": table.all_paused,
             "left_out": table.count - len(table.queues),
@@ -73,10 +73,11 @@ def _row(visit: Visit, queue: QueueState, table: QueueTable, workers: Counter[st
     listening = sum(count for queues, count in workers.items() if serves(queues, queue.name))
     oldest = from_unix(queue.oldest)
     action = ResumeQueues if queue.paused else PauseQueues
-    may = visit.may(action.permission)
+    key = queue.name if len(queue.name) <= LONGEST else ""
+    may = key and visit.may(action.permission)
     return QueueRow(
         name=line(queue.name),
-        key=queue.name,
+        key=key,
         length="" if queue.length is None else number(queue.length),
         oldest=Time.of(oldest, table.time) if oldest else None,
         running=number(queue.running),
@@ -84,7 +85,7 @@ def _row(visit: Visit, queue: QueueState, table: QueueTable, workers: Counter[st
         abandoned=bool(queue.length) and not listening and table.worker_count <= len(table.workers),
         paused=queue.paused,
         paused_by=line(queue.paused_by),
-        buttons=[Button(action.label, visit.url(action.slug), one=queue.name, about=line(queue.name))] if may else [],
+        buttons=[Button(action.label, visit.url(action.slug), one=key, about=line(queue.name))] if may else [],
     )
 
 

@@ -101,7 +101,7 @@ else:
     if VAR != BASE_DIR / "var":  # where the embedded server would be without a word
         RESQUE["EMBEDDED"] = VAR / "resque"
 
-# -- what happens by itself; `manage.py serve` wants it, so that the dashboard has something to show ---------------------
+# -- what happens by itself; `manage.py serve` wants it, so that the dashboard has something to show -------------------
 
 if os.environ.get("TESTPROJECT_TRAFFIC"):
     RESQUE["SCHEDULE"] = {

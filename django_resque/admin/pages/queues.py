@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -31,6 +32,8 @@ class QueueRow:
     key: str
     length: str
     oldest: Time | None
+    rate: str
+    failed: str
     running: str
     listening: str
     abandoned: bool
@@ -53,10 +56,11 @@ class QueuesPage(Page):
         start = start_of(visit, SIZE)
         shown = found[start : start + SIZE]
         more = len(found) > start + SIZE
+        row = _Rows(visit, table)
         return {
             "now": Time.of(table.time, table.time),
             "q": line(visit.text("q"), LONGEST),
-            "rows": [_row(visit, queue, table, Counter(table.workers)) for queue in shown],
+            "rows": [row.of(queue) for queue in shown],
             "all_paused": table.all_paused,
             "left_out": table.count - len(table.queues),
             "trouble": [line(text, MESSAGE) for text in table.trouble],
@@ -69,24 +73,41 @@ class QueuesPage(Page):
         }
 
 
-def _row(visit: Visit, queue: QueueState, table: QueueTable, workers: Counter[str]) -> QueueRow:
-    listening = sum(count for queues, count in workers.items() if serves(queues, queue.name))
-    oldest = from_unix(queue.oldest)
-    action = ResumeQueues if queue.paused else PauseQueues
-    key = queue.name if len(queue.name) <= LONGEST else ""
-    may = key and visit.may(action.permission)
-    return QueueRow(
-        name=line(queue.name),
-        key=key,
-        length="" if queue.length is None else number(queue.length),
-        oldest=Time.of(oldest, table.time) if oldest else None,
-        running=number(queue.running),
-        listening=number(listening),
-        abandoned=bool(queue.length) and not listening and table.worker_count <= len(table.workers),
-        paused=queue.paused,
-        paused_by=line(queue.paused_by),
-        buttons=[Button(action.label, visit.url(action.slug), one=key, about=line(queue.name))] if may else [],
-    )
+class _Rows:
+    """Makes rows of queues, with what there is to know beside the queues themselves."""
+
+    def __init__(self, visit: Visit, table: QueueTable) -> None:
+        self._visit = visit
+        self._table = table
+        self._workers = Counter(table.workers)  # many serve the same queues
+        now = table.time.timestamp()
+        self._rates = visit.store.statistics.rates(now)
+        self._failed: Counter[str] = Counter()
+        for figures in visit.store.statistics.figures("hour", now):
+            self._failed[figures.queue] += figures.failures
+
+    def of(self, queue: QueueState) -> QueueRow:
+        visit, table = self._visit, self._table
+        listening = sum(count for queues, count in self._workers.items() if serves(queues, queue.name))
+        oldest = from_unix(queue.oldest)
+        rate = self._rates.get(queue.name, 0.0)
+        action = ResumeQueues if queue.paused else PauseQueues
+        key = queue.name if len(queue.name) <= LONGEST else ""
+        may = key and visit.may(action.permission)
+        return QueueRow(
+            name=line(queue.name),
+            key=key,
+            length="" if queue.length is None else number(queue.length),
+            oldest=Time.of(oldest, table.time) if oldest else None,
+            rate=number(round(rate)) if rate >= 10 or not rate else number_format(rate, 1),
+            failed=number(self._failed[queue.name]),
+            running=number(queue.running),
+            listening=number(listening),
+            abandoned=bool(queue.length) and not listening and table.worker_count <= len(table.workers),
+            paused=queue.paused,
+            paused_by=line(queue.paused_by),
+            buttons=[Button(action.label, visit.url(action.slug), one=key, about=line(queue.name))] if may else [],
+        )
 
 
 class PauseQueues(Action):

@@ -62,7 +62,7 @@ class QueuesPage(Page):
             "q": line(visit.text("q"), LONGEST),
             "rows": [row.of(queue) for queue in shown],
             "all_paused": table.all_paused,
-            "left_out": table.count - len(table.queues),
+            "left_out": _left_out(table.count - len(table.queues)),
             "trouble": [line(text, MESSAGE) for text in table.trouble],
             "pager": Pager.of(visit, start=start, shown=len(shown), total=len(found), more=more, size=SIZE),
             "buttons": [
@@ -71,6 +71,16 @@ class QueuesPage(Page):
                 if visit.may(action.permission)
             ],
         }
+
+
+def _left_out(count: int) -> str:
+    if count <= 0:
+        return ""
+    return ngettext(
+        "There is %(count)s more queue, which is not read.",
+        "There are %(count)s more queues, which are not read.",
+        count,
+    ) % {"count": number(count)}
 
 
 class _Rows:

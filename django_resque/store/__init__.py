@@ -18,7 +18,7 @@ from .bell import Bell
 from .connection import make_client, make_pool
 from .control import Control, Replies
 from .dead_state import DeadState, Forgotten
-from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
+from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
 from .failures import FailureFilter, Failures, Retried
 from .keys import Keys
 from .line import Line
@@ -39,6 +39,7 @@ from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
+from .stretch import Stretch
 from .workers import StaleWorker, Worker, Workers
 
 T = TypeVar("T")
@@ -87,6 +88,8 @@ __all__ = [
     "ServerInfo",
     "StaleWorker",
     "Store",
+    "Stretch",
+    "Taken",
     "Timetable",
     "Turn",
     "WaitingRetry",

@@ -73,8 +73,10 @@ def test_a_process_tells_about_itself(process: TurnTaker, clean_redis: redis.Red
         "argv": ["manage.py", "resque_worker", "-q", "mail,*"],
         "log": "/var/log/resque.log",
         "cwd": "/srv",
+        "version": "1.2.3",
     }
     clean_redis.hset(PROCESS, mapping={"info": json.dumps(info), "mode": "paused"})
+    process.turn(memory=123_456_789)
     (found,) = store().processes.all()
     assert found == WorkerProcessInfo(
         name="abc123",
@@ -93,9 +95,31 @@ def test_a_process_tells_about_itself(process: TurnTaker, clean_redis: redis.Red
         cwd="/srv",
         mode="paused",
         workers=(WORKER,),
+        version="1.2.3",
+        memory=123_456_789,
+        heard=found.lease - 30,
     )
     assert found.member == process.process.member
     assert 0 < found.lease - time.time() < 60
+
+
+def test_a_process_was_last_heard_when_it_renewed_its_lease(process: TurnTaker, clean_redis: redis.Redis):
+    clean_redis.hset(PROCESS, "heard", 1)
+    process.turn()
+    assert [found.heard for found in store().processes.all()] == [1]
+    process.turn(renew=True)
+    assert [found.heard for found in store().processes.all()] == [found.lease - 30 for found in store().processes.all()]
+
+
+@pytest.mark.parametrize("told", [None, b"", b"-1", b"1e9", b"9" * 5000, b"\xff"])
+def test_what_a_process_does_not_tell_as_we_do_is_not_known(
+    process: TurnTaker, clean_redis: redis.Redis, told: bytes | None
+):
+    clean_redis.hdel(PROCESS, "heard", "memory")
+    if told is not None:
+        clean_redis.hset(PROCESS, mapping={"heard": told, "memory": told})
+    (found,) = store().processes.all()
+    assert (found.version, found.memory, found.heard) == ("", 0, 0.0)
 
 
 @pytest.mark.parametrize(

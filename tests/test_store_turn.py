@@ -775,6 +775,7 @@ def test_registering_makes_the_process_and_its_workers_known(process, clean_redi
             b"workers": WORKER.encode(),
             b"info": b"",
             b"mode": b"running",
+            b"heard": b"%d" % (lease - 30),
         },
     }
 

@@ -36,6 +36,7 @@ from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains
 from .retries import Retries, Revived, WaitingRetry
 from .schedule import Fired, Schedule, Timetable
 from .server import Server, ServerInfo
+from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
 from .workers import StaleWorker, Worker, Workers
@@ -55,14 +56,17 @@ __all__ = [
     "Ending",
     "Entry",
     "FailureFilter",
+    "Figures",
     "Fired",
     "Forgotten",
     "Found",
     "Health",
     "Line",
     "Look",
+    "Outcome",
     "Outgoing",
     "Overview",
+    "Point",
     "Population",
     "Process",
     "ProcessState",
@@ -160,6 +164,10 @@ class Store:
     @functools.cached_property
     def stats(self) -> Stats:
         return Stats(self.client, self.keys)
+
+    @functools.cached_property
+    def statistics(self) -> Statistics:
+        return Statistics(self.client, self.keys)
 
     @functools.cached_property
     def dead_state(self) -> DeadState:

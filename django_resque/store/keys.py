@@ -218,3 +218,21 @@ class Keys:
     def scheduler(self) -> str:
         """STRING, expires: the process of ours that last looked for what is due."""
         return f"{self.prefix}django:scheduler"
+
+    def minute_statistics(self, second: int) -> str:
+        """HASH, expires: what ended in the minute that began at this unix second: command, tab, queue → count,
+        failures, retries, microseconds, those of the longest, and a histogram, with blanks between them."""
+        return f"{self.prefix}django:stats:minute:{second}"
+
+    def hour_statistics(self, second: int) -> str:
+        """HASH, expires: the same of an hour."""
+        return f"{self.prefix}django:stats:hour:{second}"
+
+    def day_statistics(self, second: int) -> str:
+        """HASH, expires: the same of a day, by UTC."""
+        return f"{self.prefix}django:stats:day:{second}"
+
+    def throughput(self, second: int) -> str:
+        """HASH, expires: how many jobs ended in each minute of the hour that began at this unix second, as
+        ``p<minute>``, and failed, as ``f<minute>``."""
+        return f"{self.prefix}django:stats:throughput:{second}"

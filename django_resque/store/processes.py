@@ -15,7 +15,7 @@ from .reading import reading
 
 _OURS = re.compile(r"^(?P<host>[^:]*)~(?P<process>[^:~]+)-\d+:(?P<pid>\d{1,18}):(?P<queues>.*)$", re.DOTALL)
 _LONGEST_INFO = 65_536
-_FIELDS = ("number", "info", "mode", "workers")
+_FIELDS = ("number", "info", "mode", "workers", "heard", "memory")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +26,9 @@ class WorkerProcessInfo:
     it was declared dead) and ``alive`` whether that is to come. ``kind`` is ``worker`` or ``scheduler``, ``mode``
     ``running``, ``paused`` or ``stopping``; empty when it does not say. ``queues`` is what it was told to serve,
     ``started`` a unix time, ``launch`` the token under which it was started in the background, ``seal`` what proves
-    how it was started, ``workers`` the ids of its slots on the boards. What is not known is empty or 0.
+    how it was started, ``workers`` the ids of its slots on the boards. ``version`` is that of the package, ``memory``
+    the bytes that it and its performers have resident, what they share counted for each, and ``heard`` when it last
+    renewed its lease (unix seconds, Redis' clock). What is not known is empty or 0: an older version tells less.
     """
 
     name: str
@@ -46,6 +48,9 @@ class WorkerProcessInfo:
     cwd: str = ""
     mode: str = ""
     workers: Sequence[str] = ()
+    version: str = ""
+    memory: int = 0
+    heard: float = 0.0
 
     @property
     def member(self) -> str:
@@ -146,7 +151,7 @@ def _state(lease: float | None, detail: Sequence[bytes | None]) -> ProcessState:
 
 def _process(member: str, lease: float, now: float, detail: Sequence[bytes | None]) -> WorkerProcessInfo:
     name, _, identity = member.partition(" ")
-    number, raw, mode, ids = detail
+    number, raw, mode, ids, heard, memory = detail
     workers = tuple(str(ids or b"", "utf-8", "replace").split("\n")) if ids else ()
     told = _Told(raw)
     by_id = next((found for found in map(_OURS.match, workers) if found), None)
@@ -168,7 +173,14 @@ def _process(member: str, lease: float, now: float, detail: Sequence[bytes | Non
         cwd=told.text("cwd"),
         mode=_mode(mode),
         workers=workers,
+        version=told.text("version"),
+        memory=_whole(memory),
+        heard=float(_whole(heard)),
     )
+
+
+def _whole(raw: bytes | None) -> int:
+    return int(raw) if raw and raw.isdigit() and len(raw) < 16 else 0
 
 
 def _mode(raw: bytes | None) -> str:

@@ -14,6 +14,7 @@ from typing import Any
 from ..conf import Config
 from .keys import Keys
 from .request import Request
+from .statistics import Outcome
 
 CRASH_MEMORY = 72 * 3600
 """Seconds that a job's crashes are remembered after the last one of any job."""
@@ -45,11 +46,12 @@ class Reserved:
 class Entry:
     """What a turn tells about one job, or one worker.
 
-    ``kind`` is ``beat``, ``reply``, or about the reservation ``token``: ``running`` (for the boards), ``start`` (it may
-    be begun only when this is known), ``done``, ``retry``, ``failed``, ``crashed``, ``interrupted`` (begun, and given
-    back uncounted) or ``given back`` (never begun). ``status`` is for the end, ``second`` for the return; what else
-    they are, and ``record``, stands in the header of ``turn.lua``. A job that cannot go back, because its queue is no
-    list any more, becomes the failure of its record.
+    ``kind`` is ``beat``, ``reply``, ``sum`` (for the statistics), or about the reservation ``token``: ``running`` (for
+    the boards), ``start`` (it may be begun only when this is known), ``done``, ``retry``, ``failed``, ``crashed``,
+    ``interrupted`` (begun, and given back uncounted) or ``given back`` (never begun). ``status`` is for the end,
+    ``second`` for the return; what else they are, and ``record``, stands in the header of ``turn.lua``. A job that
+    cannot go back, because its queue is no list any more, becomes the failure of its record. ``outcome`` is not sent:
+    it is to be summed up when the entry was not refused.
     """
 
     kind: str
@@ -60,14 +62,16 @@ class Entry:
     second: bytes = b""
     record: bytes = b""
     output: bytes = b""
+    outcome: Outcome | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """One numbered request: ``entries``, and jobs from the first of ``queues`` (name → how many) that has any.
 
-    ``mode`` is what others are to know of the process, empty when it is as before. ``renew`` puts off the end of the
-    lease. ``look`` asks for the `Look`, with the queues as well for ``look_queues``.
+    ``mode`` is what others are to know of the process, empty when it is as before, and ``memory`` how many bytes it
+    uses, 0 likewise. ``renew`` puts off the end of the lease. ``look`` asks for the `Look`, with the queues as well for
+    ``look_queues``.
     """
 
     number: int
@@ -77,6 +81,7 @@ class Turn:
     look: bool = False
     look_queues: bool = False
     mode: str = ""
+    memory: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +215,7 @@ class Reservations:
             OUTPUT_TTL,
             RECENT,
             turn.mode,
+            turn.memory,
             len(queues),
         ]
         for queue, wanted in queues:

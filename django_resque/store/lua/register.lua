@@ -23,6 +23,7 @@ for i = 5, #ARGV do
   redis.call('SADD', KEYS[4], ARGV[i])
   redis.call('SET', KEYS[i], ARGV[3])
 end
-redis.call('HSET', KEYS[2], 'number', 0, 'workers', table.concat(workers, '\n'), 'info', ARGV[4], 'mode', 'running')
+redis.call('HSET', KEYS[2], 'number', 0, 'workers', table.concat(workers, '\n'), 'info', ARGV[4], 'mode', 'running', 'heard',
+  time[1])
 redis.call('ZADD', KEYS[3], time[1] + ARGV[2], ARGV[1])
 return {1, time[1]}

@@ -7,9 +7,11 @@
 --       4 seconds by which to renew its lease (0 = not now), 5 what to look at besides: p = processes and what is due,
 --       q = queues, 6 the crash that is final, 7 seconds that crashes are remembered, 8 records kept in failed,
 --       9 seconds a status is kept, 10 the same for a failure, 11 seconds an output is kept, 12 jobs kept in recent,
---       13 the mode of the process ('' = as before), 14 how many queues; then for each, in order: name, jobs wanted;
+--       13 the mode of the process ('' = as before), 14 bytes of memory it uses (0 = not now), 15 how many queues; then
+--       for each, in order: name, jobs wanted;
 --       then for each entry: kind, token, worker, status id and four more, by kind:
 --         beat: -, -, heartbeat, -           running: status, -, current job, output
+--         sum (the status id is command, tab, queue): -, -, count and other numbers that add up, the fifth is a maximum, -
 --         start: status if it has expired, status if it is parked, guard, -
 --           (guard: 1 = it must not begin twice, key of uniqueness, id, seconds it is held, key of concurrency, how many,
 --           when it expires; a line each)
@@ -19,13 +21,14 @@
 --         reply (the token is a message's): -, -, reply, the message
 -- Builds from the prefix: queue:<q>, job:<id>:status, worker:<id>, stat:processed:<worker>, stat:failed:<worker>,
 --       django:output:<id>, django:permits:<key>, django:parked:<key>, django:unparked:<key>, django:unique:<key>,
---       django:reply:<id>, and the channel django:ended:<id>
+--       django:reply:<id>, django:stats:minute:<second>, django:stats:hour:<second>, django:stats:day:<second>,
+--       django:stats:throughput:<second>, and the channel django:ended:<id>
 -- Returns {state, server time, {refused token, …}, {token of a start that was parked or has expired, …}, queue,
 --         {payload, …}, {crashes, …}, {trouble, …}, dropped failures, {member, lease, …}, run id, length of failed,
 --         {queue, …}, reservations, {first delayed second or '', first retry or '', version of the schedule, message, …}};
 --         the jobs' tokens are <number>.1, <number>.2, …; crashes is empty when no payload has any, else -1 for those
 --         that have none; state is 'ok', 'paused' or 'gone' (unknown process). An older turn than the last is an error.
-local prefix, number, queues = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[14])
+local prefix, number, queues = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[15])
 local time = redis.call('TIME')
 local now = string.format('%s.%06d', time[1], time[2])
 
@@ -126,6 +129,11 @@ redis.call('DEL', KEYS[1])
 
 if ARGV[4] ~= '0' then
   redis.call('ZADD', KEYS[4], time[1] + ARGV[4], ARGV[3])
+  redis.call('HSET', KEYS[2], 'heard', time[1])
+end
+
+if ARGV[14] ~= '0' then
+  redis.call('HSET', KEYS[2], 'memory', ARGV[14])
 end
 
 if ARGV[13] ~= '' then
@@ -299,7 +307,46 @@ local function start(token, queue, payload, entry)
   end
 end
 
-for at = 15 + 2 * queues, #ARGV, 8 do
+local function numbers_of(text)
+  local found = {}
+  for number in string.gmatch(text, '%d+') do
+    found[#found + 1] = tonumber(number)
+  end
+  return found
+end
+
+local function plus(before, sum)
+  local ours = before and #before <= 400 and not string.find(before, '[^%d ]')
+  local total = ours and numbers_of(before) or {}
+  for i, number in ipairs(sum) do
+    local other = total[i] or 0
+    total[i] = string.format('%.0f', i == 5 and math.max(other, number) or other + number)
+  end
+  return table.concat(total, ' ')
+end
+
+local sums = {} -- field, numbers, …
+local function sum_up(unit, length, seconds)
+  local key = prefix .. 'django:stats:' .. unit .. ':' .. string.format('%d', time[1] - time[1] % length)
+  local size = try('HLEN', key)
+  if not size then
+    return
+  end
+  for i = 1, #sums, 2 do
+    local field = sums[i]
+    local before = redis.call('HGET', key, field)
+    if not before and size >= 200 then
+      field = '(other)\t(other)'
+      before = redis.call('HGET', key, field)
+    elseif not before then
+      size = size + 1
+    end
+    redis.call('HSET', key, field, plus(before, sums[i + 1]))
+  end
+  redis.call('EXPIRE', key, seconds)
+end
+
+for at = 16 + 2 * queues, #ARGV, 8 do
   local kind, token, worker, status_id = ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
   local status, second, record, output = ARGV[at + 4], ARGV[at + 5], ARGV[at + 6], ARGV[at + 7]
   -- nothing of what is reserved is needed
@@ -307,6 +354,9 @@ for at = 15 + 2 * queues, #ARGV, 8 do
   local reserved = token ~= '' and kind ~= 'reply' and redis.call(usual and 'HDEL' or 'HGET', KEYS[3], token)
   if kind == 'beat' then
     try('HSET', KEYS[7], worker, record)
+  elseif kind == 'sum' then
+    sums[#sums + 1] = status_id
+    sums[#sums + 1] = numbers_of(record)
   elseif kind == 'reply' then
     local reply = prefix .. 'django:reply:' .. token
     try('RPUSH', reply, record)
@@ -384,6 +434,23 @@ for worker, count in pairs(processed) do
   end
 end
 
+if #sums > 0 then
+  sum_up('minute', 60, 93600)
+  sum_up('hour', 3600, 7776000)
+  sum_up('day', 86400, 7776000)
+  local processed_now, failed_now = 0, 0
+  for i = 2, #sums, 2 do
+    processed_now, failed_now = processed_now + sums[i][1], failed_now + sums[i][2]
+  end
+  local hour = time[1] - time[1] % 3600
+  local throughput, minute = prefix .. 'django:stats:throughput:' .. string.format('%d', hour), math.floor((time[1] - hour) / 60)
+  try('HINCRBY', throughput, 'p' .. minute, processed_now)
+  if failed_now > 0 then
+    try('HINCRBY', throughput, 'f' .. minute, failed_now)
+  end
+  try('EXPIRE', throughput, 97200)
+end
+
 local dropped = 0
 if next(failed) then
   for worker, count in pairs(failed) do
@@ -436,7 +503,7 @@ local pause = redis.pcall('GET', KEYS[11])
 if type(pause) == 'string' and string.lower(string.match(pause, '^%s*(.-)%s*$')) == 'true' then
   state = 'paused'
 else
-  for i = 15, 14 + 2 * queues, 2 do
+  for i = 16, 15 + 2 * queues, 2 do
     if take(ARGV[i], tonumber(ARGV[i + 1])) then
       taken = ARGV[i]
       break

@@ -1,4 +1,6 @@
-"""Makes the pictures in ``images/``: the testproject at work, seen with Chromium. Run it when the pages have changed.
+"""Makes the pictures in ``images/dashboard/``: every page of the testproject at work, light and dark.
+
+Run it when the pages have changed:
 
     python docs/screenshots.py
 
@@ -8,6 +10,7 @@ happens in a temporary folder.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sys
@@ -17,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parent
-IMAGES = DOCS / "images"
+IMAGES = DOCS / "images" / "dashboard"
 PASSWORD = "for a picture"
 
 sys.path[:0] = [str(DOCS.parent), str(DOCS.parent / "testproject")]
@@ -41,6 +44,7 @@ def name_settings(folder: str) -> None:
     os.environ |= {
         "DJANGO_SETTINGS_MODULE": "website.settings",
         "TESTPROJECT_VAR": folder,
+        "TESTPROJECT_TRAFFIC": "yes",
         "TESTPROJECT_MAIL_PORT": str(mail_port),
         "TESTPROJECT_SERVICES_PORT": str(services_port),
     }
@@ -58,57 +62,113 @@ def take_pictures(folder: Path) -> None:
     (port,) = free_ports(1)
     with Processes(logs=folder / "logs") as processes, embedded_server(processes):
         start_site(processes, port)
-        make_busy()
-        photograph(f"http://127.0.0.1:{port}/admin/django_resque/dashboard/", IMAGES / "dashboard.png")
+        running = make_busy()
+        photograph(f"http://127.0.0.1:{port}", pages(running))
+    (IMAGES / "made-of.txt").write_text(f"{made_of()}\n")
 
 
-def make_busy() -> None:
-    """Jobs that are done, that fail, that run, and that wait."""
-    from django_resque import enqueue, enqueue_many
+def made_of() -> str:
+    """The digest of what the pages look like: ``tests/test_docs.py`` compares it with that of the pictures."""
+    package = DOCS.parent / "django_resque"
+    files = sorted([*package.glob("templates/**/*.html"), *package.glob("static/**/*.css")])
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+def make_busy() -> str:
+    """Jobs that are done, that fail, that run, that wait, that are delayed; the id of one that runs."""
+    from django_resque import enqueue, enqueue_in, enqueue_many, timetable, using
+    from django_resque.status import Status
     from django_resque.store import store
     from pages.models import City
     from social.models import Position
 
-    cities = [((f"/cities/{slug}/",), {}) for slug in City.objects.values_list("slug", flat=True)]
+    slugs = list(City.objects.values_list("slug", flat=True))
     positions = [((pk,), {}) for pk in Position.objects.values_list("pk", flat=True)]
-    enqueue_many("warm_page", cities)
-    enqueue("warm_page", "/cities/atlantis/")
+    timetable.add("warm Berlin", {"command": "warm_page", "args": ["/cities/berlin/"], "cron": "*/15 8-18 * * MON-FRI"})
+    timetable.add("old report", {"command": "yearly_report", "args": [2025], "every": 86_400})
+    timetable.pause("old report")
+    enqueue_many("warm_page", [((f"/cities/{slug}/",), {}) for slug in slugs])
+    for city in ("atlantis", "el-dorado", "avalon"):
+        enqueue("warm_page", f"/cities/{city}/")
     wait_until(lambda: store().queues.size("low") == 0)
     enqueue("erp", "book_invoice", 4711)
-    wait_until(lambda: store().failures.count() == 2)
+    enqueue("erp", "book_stock_movement", 4711)
     enqueue("email_sender", "send_sign_up_email", 99_999)
-    wait_until(lambda: store().failures.count() == 3)
+    wait_until(lambda: store().failures.count() >= 6)
+    using(max_attempts=5, backoff=300).enqueue("warm_page", "/cities/shangri-la/")
+    wait_until(lambda: store().retries.count() > 0)
+    for place, slug in enumerate(slugs[:12]):
+        enqueue_in(90 + 400 * place, "warm_page", f"/cities/{slug}/")
+    report = enqueue("yearly_report", 2026)
+    wait_until(lambda: (report.refresh().progress or (0,))[0] >= 5 and report.status is Status.RUNNING)
     enqueue_many("mail_friends", positions[:38])
     enqueue_many("refresh_caches", positions[:12])
     enqueue_many("recommend_friends", positions[:1200])
     wait_until(lambda: all(worker.job for worker in store().workers.all()))
+    return report.id
+
+
+def pages(running: str) -> dict[str, str]:
+    """What is taken a picture of, by the picture's name: the address below the dashboard's."""
+    from django_resque.store import store
+
+    failed = next(failure for failure in store().failures.latest() if failure.backtrace)
+    return {
+        "overview": "",
+        "queues": "queues/",
+        "queue": "queue/?name=low",
+        "jobs": "jobs/?state=queued&queue=low",
+        "job": f"job/?id={running}",
+        "failures": "failures/?since=all",
+        "failures_list": "failures/list/",
+        "failure": f"failure/?digest={failed.digest}",
+        "workers": "workers/",
+        "delayed": "delayed/",
+        "schedule": "schedule/",
+        "schedule_entry": "schedule/entry/",
+        "run": "run/?command=yearly_report",
+        "statistics": "statistics/?span=hour",
+        "redis": "redis/",
+    }
 
 
 def wait_until(fact: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 120
     while not fact():
         if time.monotonic() > deadline:
             sys.exit("The testproject does not do its jobs.")
         time.sleep(0.05)
 
 
-def photograph(url: str, file: Path) -> None:
-    """The page at ``url``, which asks for a login first, from top to bottom."""
-    from PIL import Image
+def photograph(site: str, pages: dict[str, str]) -> None:
+    """Each page, from top to bottom, light and dark."""
     from playwright.sync_api import sync_playwright
 
+    IMAGES.mkdir(exist_ok=True)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--disable-dev-shm-usage"])
-        page = browser.new_page(viewport={"width": 1140, "height": 1060}, device_scale_factor=1.5)
-        page.goto(url)
-        page.get_by_label("Username").fill("admin")
-        page.get_by_label("Password").fill(PASSWORD)
-        page.get_by_role("button", name="Log in").click()
-        page.get_by_role("button", name="Toggle navigation").click()
-        page.screenshot(path=file, full_page=True)
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": 1240, "height": 700}, color_scheme=scheme)
+            page.goto(f"{site}/admin/")
+            page.get_by_label("Username").fill("admin")
+            page.get_by_label("Password").fill(PASSWORD)
+            page.get_by_role("button", name="Log in").click()
+            for place, (name, address) in enumerate(pages.items()):
+                page.goto(f"{site}/admin/django_resque/dashboard/{address}")
+                if not place:
+                    page.get_by_role("button", name="Toggle navigation").click()
+                file = IMAGES / f"{name}-{scheme}.png"
+                page.screenshot(path=file, full_page=True)
+                shrink(file)
         browser.close()
+
+
+def shrink(file: Path) -> None:
+    """Fewer colours: a third of the size."""
+    from PIL import Image
+
     with Image.open(file) as picture:
-        few_colours = picture.convert("RGB").quantize(128)  # a third of the size
+        few_colours = picture.convert("RGB").quantize(128)
     few_colours.save(file, optimize=True)
 
 

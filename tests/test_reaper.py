@@ -17,6 +17,7 @@ from django_resque.store import Look, Process, store
 from django_resque.worker import machine
 from django_resque.worker.ledger import Ledger
 from django_resque.worker.reaper import AGAIN, Reaper
+from django_resque.worker.tally import Tally
 
 from .processes_in_redis import IDENTITY, TurnTaker
 from .proxy import Proxy
@@ -75,7 +76,7 @@ def loop() -> Iterator[Loop]:
 
 @pytest.fixture
 def reaper(loop: Loop) -> Reaper:
-    return Reaper(loop.ledger, config())
+    return Reaper(loop.ledger, config(), Tally())
 
 
 @pytest.fixture

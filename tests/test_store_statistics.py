@@ -38,7 +38,7 @@ def sums(
 
 def told(command: str, queue: str, *args: Any, **more: Any) -> Entry:
     field, packed = pack(command, queue, sums(*args, **more))
-    return Entry("sum", "", status_id=field.decode(), record=packed)
+    return Entry("sum", "", status_id=field, record=packed)
 
 
 def put(client: Any, kind: str, second: int, command: str, queue: str, *args: Any, **more: Any) -> None:
@@ -136,7 +136,7 @@ def test_garbage_among_the_sums_is_replaced(process, clean_redis, garbage):
     for _ in range(2):
         assert process.turn(told("mail", "high", 2)).state == "ok"
     for span in ("hour", "day"):
-        assert [figures.count for figures in statistics.figures(span, now())] in ([4], [5])
+        assert [figures.count for figures in statistics.figures(span, now())] == [4]
 
 
 def test_numbers_too_large_for_anything_do_not_stay(process, clean_redis):
@@ -146,7 +146,7 @@ def test_numbers_too_large_for_anything_do_not_stay(process, clean_redis):
         clean_redis.hset(f"resque:django:stats:{key}:{second}", field, b"9" * 390)
     for _ in range(3):
         process.turn(told("mail", "high", 1))
-    assert [figures.count for figures in store().statistics.figures("day", now())] in ([1], [2])
+    assert [figures.count for figures in store().statistics.figures("day", now())] == [3]
 
 
 def test_sums_are_written_while_the_memory_is_full(process, clean_redis):

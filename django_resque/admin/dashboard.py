@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django.contrib import admin, messages
 from django.contrib.admin.models import CHANGE, LogEntry
@@ -144,7 +144,7 @@ class DashboardAdmin(ModelAdmin):
             done = Done(reason(error), f"{action.label}: {reason(error)}", messages.ERROR)
         messages.add_message(visit.request, done.level, done.message)
         LogEntry.objects.create(
-            user_id=visit.request.user.pk or 0,  # a visitor with permissions has one
+            user_id=cast("int", visit.request.user.pk),
             content_type=ContentType.objects.get_for_model(self.model, for_concrete_model=False),
             object_repr=line(str(done.note or done.message)),
             action_flag=CHANGE,

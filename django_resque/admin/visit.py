@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import unquote, urlencode, urlsplit
 
 from django.contrib.admin import AdminSite
 from django.http import HttpRequest
@@ -18,7 +18,7 @@ from .redaction import Redactor
 OVERVIEW = "dashboard_changelist"
 """The name of the first page's address, to which the admin's index links."""
 LONGEST = 1_000
-"""Characters of a parameter that are looked at."""
+"""Characters of a parameter that are looked at. What has a longer name is shown, and cannot be asked for."""
 MOST_TICKED = 1_000
 """Ticked rows that are looked at: more than any page has."""
 
@@ -61,10 +61,12 @@ class Visit:
 
     @property
     def ticked(self) -> Sequence[str]:
-        """The keys of the rows that are meant: that of the row whose button was pressed, or those that are ticked."""
+        """The keys of the rows that are meant: that of the row whose button was pressed, or those that are ticked.
+
+        In the form they stand as in an address (``urlencode`` in the templates): a browser would change line ends."""
         one = self.request.POST.get("one")
         keys = [one] if one else self.request.POST.getlist("tick")[:MOST_TICKED]
-        return list(dict.fromkeys(key[:LONGEST] for key in keys))
+        return list(dict.fromkeys(unquote(key[:LONGEST]) for key in keys))
 
     @property
     def all_matching(self) -> bool:

@@ -24,7 +24,7 @@ _HEAD = 4_096
 """Bytes of a job in which the time is looked for at which it was enqueued: it stands behind the arguments."""
 _LONGEST_WORK = 65_535
 _AT_ONCE = 100
-_QUEUE_TIME = re.compile(rb'"queue_time":([0-9]{1,12}(?:\.[0-9]{1,9})?)[,}]')
+_QUEUE_TIME = re.compile(rb'"queue_time": ?([0-9]{1,12}(?:\.[0-9]{1,9})?)[,}]')
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,7 @@ class Statistics:
         for field, sums in found:
             by_field[field].append(sums)
         summed = {field: total for field, sums in by_field.items() if any(total := _add(sums))}
-        other = _field(OTHER, OTHER)
+        other = _field(OTHER, OTHER).encode()
         if len(summed.keys() - {other}) > MOST_COMMANDS:
             by_count = sorted(summed.keys() - {other}, key=lambda field: summed[field][0], reverse=True)
             rest = [summed.pop(field) for field in by_count[MOST_COMMANDS:]]
@@ -150,14 +150,14 @@ class Statistics:
         return [pair for reply in replies if _is_there(reply) for pair in reply[1].items()]
 
 
-def pack(command: str, queue: str, sums: Sequence[int]) -> tuple[bytes, bytes]:
+def pack(command: str, queue: str, sums: Sequence[int]) -> tuple[str, bytes]:
     """The field of ``command`` and ``queue`` in a hash, and the text that is added to what stands there. ``sums`` are
     count, failures, retries, microseconds, those of the longest, and the parts of the histogram."""
     return _field(command, queue), b" ".join(b"%d" % number for number in sums)
 
 
-def _field(command: str, queue: str) -> bytes:
-    return f"{_clean(command)}\t{_clean(queue)}".encode()
+def _field(command: str, queue: str) -> str:
+    return f"{_clean(command)}\t{_clean(queue)}"
 
 
 def _clean(name: str) -> str:

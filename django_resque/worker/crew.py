@@ -93,6 +93,11 @@ class Crew:
         """Whether a performer has nothing to do, or will soon have nothing."""
         return any(slot.room and 2 * len(slot.held) <= slot.target for slot in self.slots)
 
+    @property
+    def pids(self) -> Iterator[int]:
+        """Of all performers."""
+        return (child.pid for slot in self.slots for child in slot.children)
+
     def held(self) -> Iterator[Held]:
         """All jobs that slots have, and those that were killed to stop in time."""
         for slot in self.slots:
@@ -307,32 +312,34 @@ class Crew:
 
     def _tell_of_death(self, slot: Slot, child: Child, held: Held, death: Death, output: bytes) -> None:
         worker, reserved, job = slot.worker, held.reserved, held.job
+        seconds = time.monotonic() - held.since
         if child.ending == "stop" and held.at_most_once:
-            self._ledger.tell(entries.interrupted_for_good(worker, reserved, job, output))
+            self._ledger.tell(entries.interrupted_for_good(worker, reserved, job, seconds, output))
             slot.announce(reserved, job, DirtyExit.__name__, "The worker was stopped and its grace period ended")
             log.job_refused(job, "ended with the grace period, and on_crash is 'fail'")
         elif child.ending == "stop":
             self._interrupted[held] = entries.interrupted(worker, reserved, job, output)
             log.job_given_back(job)
         elif child.ending == "timeout" and held.limits.timeout is not None:
-            timeout, seconds = held.limits.timeout, time.monotonic() - held.since
+            timeout = held.limits.timeout
             retry = self._delay_after_timeout(job, timeout)
             self._ledger.tell(entries.timed_out(worker, reserved, job, timeout, retry, seconds, output))
             if retry is None:
                 slot.announce(reserved, job, JobTimeout.__name__, entries.killed_after(timeout))
         elif child.ending:
-            self._ledger.tell(entries.put_to_an_end(worker, reserved, job, time.monotonic() - held.since, output))
+            self._ledger.tell(entries.put_to_an_end(worker, reserved, job, seconds, output))
             slot.announce(reserved, job, JobEnded.__name__, entries.ENDED)
         elif held.at_most_once:
-            self._ledger.tell(entries.crashed_for_good(worker, reserved, job, death, output))
+            self._ledger.tell(entries.crashed_for_good(worker, reserved, job, death, seconds, output))
             log.job_crashed_for_good(job, str(death))
             slot.announce(reserved, job, DirtyExit.__name__, f"The performer {death}")
         else:
-            self._ledger.tell(entries.crashed(worker, reserved, job, death, output))
             crashes = (reserved.crashes or 0) + 1
-            said = log.job_crashed if crashes < self._config.max_crashes else log.job_poisoned
+            last = crashes >= self._config.max_crashes
+            self._ledger.tell(entries.crashed(worker, reserved, job, death, seconds, output, last=last))
+            said = log.job_poisoned if last else log.job_crashed
             said(job, str(death), crashes)
-            if crashes >= self._config.max_crashes:
+            if last:
                 slot.announce(reserved, job, PoisonJob.__name__, f"The performer died at each of {crashes} attempts")
 
     def announce(self, reserved: Reserved, job: Job, exception: str, error: str) -> None:

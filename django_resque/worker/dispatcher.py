@@ -19,7 +19,7 @@ from ..job import MAX_READABLE
 from ..limits import limits_of
 from ..signals import send_safely, worker_started, worker_stopped
 from ..store import Answer, Reserved, Store, Turn
-from . import descendants, entries
+from . import descendants, entries, machine
 from .chores import Chores
 from .control import Control
 from .crew import KILLED_AFTER, SHOWN_AFTER, Crew
@@ -31,6 +31,7 @@ from .pace import MOST
 from .reaper import Reaper
 from .scheduling import Scheduling
 from .slot import Held, Slot
+from .tally import Tally
 from .wakeup import Wakeup
 
 FAREWELL = 1.0
@@ -67,14 +68,19 @@ class Dispatcher:
         self.wakeup = Wakeup(_SIGNALS)
         self.selector = selectors.DefaultSelector()
         self.ledger = Ledger(
-            store, self.selector, performers=options.performers, queues=str(options.selection), info=options.info
+            store,
+            self.selector,
+            performers=options.performers,
+            queues=str(options.selection),
+            info={**options.info, "version": _version()},
         )
         self.intake = Intake(options)
         self.crew = Crew(
             options, store.config, self.selector, self.ledger, self.intake, title=self.title, forget=self._forget
         )
         self.doorbell = Doorbell(store.bell(), self.selector)
-        self.reaper = Reaper(self.ledger, store.config, self.crew.announce)
+        self.tally = Tally()
+        self.reaper = Reaper(self.ledger, store.config, self.tally, self.crew.announce)
         self.chores = Chores(self.ledger, store)
         self.scheduling = Scheduling(store, self.ledger.ask) if options.scheduler else None
         self.control = Control()
@@ -151,6 +157,12 @@ class Dispatcher:
         """Whether all is done and told; or there is no time left for it."""
         if self.stop_at is not None and time.monotonic() >= self.stop_at + FAREWELL:
             return True
+        to_be_counted = self.tally.pending and self.ledger.registered and not self.ledger.lost
+        return self._all_told and not to_be_counted
+
+    @property
+    def _all_told(self) -> bool:
+        """Whether this is the end, and of every job it is known what became of it."""
         return (
             self.stopping
             and not (self.waiting or self.returning or self.starting or self.crew.busy)
@@ -416,6 +428,8 @@ class Dispatcher:
             return not self.stopping
         if self.returning or (self.waiting and (self.stopping or self.paused)):
             return True
+        if self.tally.pending and self._all_told:
+            return True
         if now >= self._next_look or now >= self._next_beat or self.mode != self._told_mode:
             return True
         starving = self.crew.starving
@@ -433,6 +447,9 @@ class Dispatcher:
 
     def _take_turn(self, now: float) -> None:
         """Tell Redis what became of the jobs, and take as many as can be given to performers."""
+        if not self.ledger.lost and (self.tally.is_due(now) or self._all_told):
+            for entry in self.tally.take():
+                self.ledger.tell(entry)
         self._give_back()
         wanted = self._wanted() if self.intake.is_due(now) else {}
         renew, look = now >= self._next_beat, now >= self._next_look
@@ -443,10 +460,17 @@ class Dispatcher:
         if look:
             self._next_look = now + self._look_every
         mode = "" if self.mode == self._told_mode else self.mode
+        memory = machine.memory((os.getpid(), *self.crew.pids)) if renew else 0
         look_queues = self.intake.new_queues or (look and self.options.selection.changes)
         self.intake.ask(now, for_jobs=bool(wanted))
         self.ledger.turn(
-            wanted, self._settle, renew=renew, look=look or look_queues, look_queues=look_queues, mode=mode
+            wanted,
+            self._settle,
+            renew=renew,
+            look=look or look_queues,
+            look_queues=look_queues,
+            mode=mode,
+            memory=memory,
         )
 
     def _registered(self) -> None:
@@ -468,6 +492,7 @@ class Dispatcher:
         if answer.state == "paused" and not self._all_paused:
             log.all_paused()
         self._all_paused = answer.state == "paused"
+        self.tally.settle(turn.entries, answer.refused, time.monotonic())
         self._let_begin(turn, {*answer.refused, *answer.kept})
         self._expect_retries(turn)
         if answer.look is not None:

@@ -17,7 +17,8 @@ from ..failure import Failure, failure_record, payload_object, printable
 from ..job import Job, dump_json, for_another_attempt
 from ..limits import Limits, failed_attempts
 from ..status import Status, performance, status_record
-from ..store import Bequest, Entry, Remains, Reserved
+from ..store import Bequest, Entry, Outcome, Remains, Reserved
+from ..store.statistics import pack
 from .report import Report
 
 ENDED = "The running job was ended on demand"
@@ -89,7 +90,8 @@ def ended(worker: str, reserved: Reserved, job: Job, limits: Limits, report: Rep
     if not report.exception:
         done = status_record(Status.COMPLETE, job, performance(worker, attempt, report.duration, report.outcome))
         permit = limits.concurrency[0].encode() if limits.concurrency is not None else b""
-        return Entry("done", worker, reserved.token, job.status_id, done, report.result, permit, output)
+        outcome = Outcome(job.command, reserved.queue, "done", report.duration)
+        return Entry("done", worker, reserved.token, job.status_id, done, report.result, permit, output, outcome)
     if report.retry is not None:
         entry = another_attempt(
             worker, reserved, job, report.retry, report.exception, report.error, report.duration, output
@@ -126,7 +128,8 @@ def another_attempt(
     members = performance(worker, attempt, duration) + b',"due":%.3f' % (time.time() + delay)
     waiting = status_record(Status.SCHEDULED, job, members)
     seconds = b"%.6f" % delay
-    return Entry("retry", worker, reserved.token, job.status_id, seconds, waiting, payload, output)
+    outcome = Outcome(job.command, reserved.queue, "retried", duration)
+    return Entry("retry", worker, reserved.token, job.status_id, seconds, waiting, payload, output, outcome)
 
 
 def history(job: Job) -> list[Mapping[str, Any]]:
@@ -146,19 +149,23 @@ def too_large(worker: str, reserved: Reserved, job: Job) -> Entry:
     return _failed("failed", "", reserved, job, record)
 
 
-def crashed(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
-    """Its performer died without a report; the record is for the case that this was its last crash."""
+def crashed(
+    worker: str, reserved: Reserved, job: Job, death: Death, seconds: float, output: bytes, *, last: bool
+) -> Entry:
+    """Its performer died without a report; the record is for the case that this was its ``last`` crash, which Redis
+    has to decide."""
     record = _failure(
         worker, reserved, PoisonJob.__name__, _poison(reserved, f"it {death}"), (), _of(death, output), job
     )
-    return _failed("crashed", worker, reserved, job, record, output)
+    entry = _failed("crashed", worker, reserved, job, record, output, seconds)
+    return replace(entry, outcome=Outcome(job.command, reserved.queue, "failed" if last else "retried", seconds))
 
 
-def crashed_for_good(worker: str, reserved: Reserved, job: Job, death: Death, output: bytes) -> Entry:
+def crashed_for_good(worker: str, reserved: Reserved, job: Job, death: Death, seconds: float, output: bytes) -> Entry:
     """Its performer died without a report, and it must not begin again."""
     error = f"The performer {death}; on_crash is 'fail', so the job is not begun again"
     record = _failure(worker, reserved, DirtyExit.__name__, error, (), _of(death, output), job)
-    return _failed("failed", worker, reserved, job, record, output)
+    return _failed("failed", worker, reserved, job, record, output, seconds)
 
 
 def timed_out(
@@ -181,7 +188,7 @@ def killed_after(timeout: float) -> str:
 def put_to_an_end(worker: str, reserved: Reserved, job: Job, seconds: float, output: bytes) -> Entry:
     """Somebody asked for its end."""
     record = _failure(worker, reserved, JobEnded.__name__, ENDED, (), {"output": _tail(output)}, job)
-    entry = _failed("failed", worker, reserved, job, record, output)
+    entry = _failed("failed", worker, reserved, job, record, output, seconds)
     members = performance(worker, failed_attempts(job) + 1, seconds, "cancelled")
     return replace(entry, status=status_record(Status.FAILED, job, members))
 
@@ -202,11 +209,11 @@ def forgotten(worker: str, reserved: Reserved, job: Job) -> Entry:
     return _failed("failed", "", reserved, job, _failure(worker, reserved, DirtyExit.__name__, error, job=job))
 
 
-def interrupted_for_good(worker: str, reserved: Reserved, job: Job, output: bytes) -> Entry:
+def interrupted_for_good(worker: str, reserved: Reserved, job: Job, seconds: float, output: bytes) -> Entry:
     """It was killed so that the worker could stop in time, and must not begin again."""
     error = "The worker was stopped and its grace period ended; on_crash is 'fail', so the job is not begun again"
     record = _failure(worker, reserved, DirtyExit.__name__, error, (), {"output": _tail(output)}, job)
-    return _failed("failed", worker, reserved, job, record, output)
+    return _failed("failed", worker, reserved, job, record, output, seconds)
 
 
 def given_back(worker: str, reserved: Reserved, job: Job) -> Entry:
@@ -227,6 +234,12 @@ def heartbeat(now: int) -> str:
 def reply(message_id: str, raw_message: bytes, reply_json: bytes) -> Entry:
     """What this process answers to a message, which is done with."""
     return Entry("reply", "", message_id, record=reply_json, output=raw_message)
+
+
+def sums(command: str, queue: str, numbers: Sequence[int]) -> Entry:
+    """What became of the jobs of this command on this queue."""
+    field, packed = pack(command, queue, numbers)
+    return Entry("sum", "", status_id=field, record=packed)
 
 
 # -- of a dead worker process ------------------------------------------------------------------------------------------
@@ -316,7 +329,8 @@ def _failed(
 ) -> Entry:
     failed = status_record(Status.FAILED, job, performance(worker, failed_attempts(job) + 1, seconds))
     waiting = status_record(Status.WAITING, job)
-    return Entry(kind, worker, reserved.token, job.status_id, failed, waiting, record, output)
+    outcome = Outcome(job.command, reserved.queue, "failed", seconds) if kind == "failed" else None
+    return Entry(kind, worker, reserved.token, job.status_id, failed, waiting, record, output, outcome)
 
 
 def _homeless(worker: str, reserved: Reserved) -> bytes:

@@ -182,11 +182,14 @@ class Ledger:
         look: bool = False,
         look_queues: bool = False,
         mode: str = "",
+        memory: int = 0,
     ) -> None:
         """Tell what there is to tell and ask for jobs; ``then`` gets the turn and its answer, however late."""
         told = [self._entries.popleft() for _ in range(min(len(self._entries), MAX_ENTRIES))]
         self._told_at = time.monotonic()
-        turn = Turn(self._number + 1, told, queues, renew=renew, look=look, look_queues=look_queues, mode=mode)
+        turn = Turn(
+            self._number + 1, told, queues, renew=renew, look=look, look_queues=look_queues, mode=mode, memory=memory
+        )
 
         def answered(answer: Answer) -> None:
             self._number = turn.number
@@ -321,7 +324,9 @@ class Ledger:
     def unregister(self) -> None:
         """Leave the boards. Jobs whose end could not be told stay in the reservations, and this is logged."""
         pending = self._pending.turn.entries if self._pending is not None and self._pending.turn is not None else ()
-        untold = [entry for entry in (*pending, *self._entries) if entry.kind not in ("beat", "running", "reply")]
+        untold = [
+            entry for entry in (*pending, *self._entries) if entry.kind not in ("beat", "running", "reply", "sum")
+        ]
         if untold:
             log.reports_untold(self.name, len(untold))
         deadline = time.monotonic() + _FAREWELL

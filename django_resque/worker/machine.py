@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 
 
@@ -42,6 +44,17 @@ def start_time(pid: int) -> str:
     if fields[0] in (b"Z", b"X"):
         return "ended"  # a zombie does nothing any more
     return fields[19].decode()
+
+
+def memory(pids: Iterable[int]) -> int:
+    """The bytes that these processes have resident, what they share counted for each; 0 where the system does not
+    tell. (proc_pid_statm(5), field 2)"""
+    pages = 0
+    for pid in pids:
+        with suppress(OSError, ValueError, IndexError):
+            with open(f"/proc/{pid}/statm", "rb") as file:
+                pages += int(file.read().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @cache

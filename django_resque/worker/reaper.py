@@ -8,6 +8,7 @@ theirs.
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -15,9 +16,10 @@ from .. import log
 from ..conf import Config
 from ..failure import Failure
 from ..job import Job
-from ..store import Bequest, Burial, Look, Process, Remains, Reserved
+from ..store import Bequest, Burial, Look, Outcome, Process, Remains, Reserved
 from . import entries, machine
 from .ledger import Ledger
+from .tally import Tally
 
 CLOCK_STEP = 2.0
 """Seconds by which Redis' clock may differ from what ours expects before it is taken for set anew."""
@@ -28,13 +30,18 @@ AGAIN = 10.0
 class Reaper:
     """One for each dispatcher; any number of them may be at it at the same time.
 
-    ``announce`` is called with each job that becomes a failure, its exception and message.
+    ``announce`` is called with each job that becomes a failure, its exception and message; ``tally`` counts it.
     """
 
     def __init__(
-        self, ledger: Ledger, config: Config, announce: Callable[[Reserved, Job, str, str], None] = lambda *_: None
+        self,
+        ledger: Ledger,
+        config: Config,
+        tally: Tally,
+        announce: Callable[[Reserved, Job, str, str], None] = lambda *_: None,
     ) -> None:
         self._ledger = ledger
+        self._tally = tally
         self._announce = announce
         self._config = config
         self._siblings: dict[str, Process] = {}
@@ -105,6 +112,8 @@ class Reaper:
             if bequest.token in done:
                 reserved, job = jobs[bequest.token]
                 log.job_inherited(job, process.name, bequest.act)
+                if bequest.act != "requeue":
+                    self._tally.count(Outcome(job.command, reserved.queue, "failed", 0.0), time.monotonic())
                 if bequest.act == "fail":
                     failure = Failure.from_record(bequest.record)
                     self._announce(reserved, job, failure.exception, failure.error)

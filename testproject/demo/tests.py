@@ -46,6 +46,22 @@ class Noop(SimpleTestCase):
         self.assertEqual(output.getvalue(), "")
 
 
+class Traffic(TestCase):
+    def test_visitors_cause_jobs_at_once_and_later(self) -> None:
+        sample.load()
+        call_command("traffic", visitors=2, seed=1, stdout=StringIO())
+        commands = [job.command for job in outbox]
+        self.assertEqual(commands.count("refresh_caches"), 2)
+        self.assertGreaterEqual(commands.count("warm_page"), 2)
+        self.assertEqual(commands.count("yearly_report"), 1)
+
+    def test_the_report_counts_the_members_of_each_place(self) -> None:
+        sample.load()
+        output = StringIO()
+        call_command("yearly_report", 2026, pause=0, stdout=output)
+        self.assertIn("2026 Berlin: ", output.getvalue())
+
+
 class Reporting(SimpleTestCase):
     def setUp(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))

@@ -1,7 +1,7 @@
 """Settings of the testproject.
 
 Nothing here needs an environment variable. Those that are read are for programs that start the site: its tests and
-``manage.py demo``, which want a folder and ports of their own.
+``manage.py demo``, which want a folder and ports of their own, and ``manage.py serve``, which wants some traffic.
 """
 
 import os
@@ -92,13 +92,27 @@ MEDIA_ROOT = VAR / "media"
 
 # -- Redis: none has to be there; the workers and the site then share an embedded server ------------------------------
 
+RESQUE = {}
 REDIS_URL = os.environ.get("TESTPROJECT_REDIS_URL")
 if REDIS_URL:
     CACHES = {"default": {"BACKEND": "django_redis.cache.RedisCache", "LOCATION": REDIS_URL}}
 else:
     CACHES = {"default": {"BACKEND": "django.core.cache.backends.filebased.FileBasedCache", "LOCATION": VAR / "cache"}}
     if VAR != BASE_DIR / "var":  # where the embedded server would be without a word
-        RESQUE = {"EMBEDDED": VAR / "resque"}
+        RESQUE["EMBEDDED"] = VAR / "resque"
+
+# -- what happens by itself; `manage.py serve` wants it, so that the dashboard has something to show -------------------
+
+if os.environ.get("TESTPROJECT_TRAFFIC"):
+    RESQUE["SCHEDULE"] = {
+        "traffic": {"command": "traffic", "every": 10},
+        "yearly report": {
+            "command": "yearly_report",
+            "args": [2026],
+            "cron": "0 4 * * SUN",
+            "timezone": "Europe/Berlin",
+        },
+    }
 
 # -- the outside world: deliberately slow servers, which `manage.py serve` and `manage.py demo` start -----------------
 

@@ -69,6 +69,11 @@ def processed() -> int | None:
         return None
 
 
+def counted() -> int:
+    """How many jobs the statistics know of."""
+    return sum(point.processed for point in store().statistics.throughput(store().time()))
+
+
 def tell_many(count: int) -> list[str]:
     """Enqueue so many jobs that each push a number to ``done``."""
     numbers = [str(number) for number in range(count)]
@@ -98,6 +103,7 @@ def test_lost_replies_lose_no_job_and_double_none(start, proxy, server, facts):
     assert others.happened > 0
     assert process.stop() == 0
     assert_all_is_well(server)
+    assert counted() == 300
     assert "crashed" not in process.log
 
 
@@ -170,6 +176,7 @@ def test_a_killed_redis_loses_no_job_and_doubles_none(start, server, facts):
     assert process.stop() == 0
     assert "crashed" not in process.log
     assert_all_is_well(server)
+    assert counted() == 301
 
 
 def test_a_job_that_ends_while_redis_is_away_is_reported_when_it_is_back(start, proxy, server, facts):

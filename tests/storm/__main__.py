@@ -184,6 +184,7 @@ class Storm:
                 performer_kills=self._fleet.performer_kills,
                 processed=int(client.get(f"{PREFIX}stat:processed") or 0),
                 failed=int(client.get(f"{PREFIX}stat:failed") or 0),
+                counted=_counted(client),
                 failures=[_failed(raw) for raw in client.lrange(f"{PREFIX}failed", 0, -1)],
                 statuses=_statuses(client),
                 queued=_unfinished(client)[0],
@@ -221,6 +222,15 @@ def _unfinished(client: redis.Redis) -> tuple[int, int]:
     queued += client.zcard(f"{PREFIX}django:retries")
     reserved = sum(client.hlen(key) for key in client.scan_iter(f"{PREFIX}django:reservations:*", count=1000))
     return queued, reserved
+
+
+def _counted(client: redis.Redis) -> dict[str, int]:
+    """What the statistics say."""
+    hours = [client.hgetall(key) for key in client.scan_iter(f"{PREFIX}django:stats:throughput:*", count=1000)]
+    return {
+        name: sum(int(count) for hour in hours for field, count in hour.items() if field.startswith(letter))
+        for name, letter in (("processed", b"p"), ("failed", b"f"))
+    }
 
 
 def _failed(raw: bytes) -> Failed:

@@ -305,6 +305,11 @@ class _Court:
             self._accuse(
                 "accounting", f"stat:failed is {evidence.failed:,}, of {len(evidence.failures):,} failure records"
             )
+        for name, most in (("processed", evidence.processed), ("failed", evidence.failed)):
+            if evidence.counted.get(name, 0) > most:
+                self._accuse(
+                    "accounting", f"{name} is {evidence.counted[name]:,} in the statistics, and {most:,} in stat"
+                )
         if evidence.queued:
             self._accuse("accounting", f"{evidence.queued:,} jobs are still in their queues")
 

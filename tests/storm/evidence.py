@@ -88,6 +88,8 @@ class Evidence:
     performer_kills: Mapping[int, Sequence[float]] = field(default_factory=dict)
     processed: int = 0
     failed: int = 0
+    counted: Mapping[str, int] = field(default_factory=dict)
+    """The same two by the statistics. A killed worker takes a part of them along."""
     failures: Sequence[Failed] = ()
     statuses: Mapping[str, int] = field(default_factory=dict)
     queued: int = 0

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -15,7 +16,7 @@ from ...worker.selection import serves
 from ..action import Action, Done, NothingToDo, Plan
 from ..page import Button, Page, Pager, start_of
 from ..text import MESSAGE, Time, from_unix, line, number
-from ..visit import Visit
+from ..visit import LONGEST, Visit
 
 SIZE = 100
 """Queues on a page."""
@@ -25,12 +26,14 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue as a row; ``length`` is empty where its key is no list."""
+    """A queue as a row; ``length`` is empty where its key is no list, ``key`` where nobody can ask for it."""
 
     name: str
     key: str
     length: str
     oldest: Time | None
+    rate: str
+    failed: str
     running: str
     listening: str
     abandoned: bool
@@ -53,12 +56,13 @@ class QueuesPage(Page):
         start = start_of(visit, SIZE)
         shown = found[start : start + SIZE]
         more = len(found) > start + SIZE
+        row = _Rows(visit, table)
         return {
             "now": Time.of(table.time, table.time),
-            "q": visit.text("q"),
-            "rows": [_row(visit, queue, table, Counter(table.workers)) for queue in shown],
+            "q": line(visit.text("q"), LONGEST),
+            "rows": [row.of(queue) for queue in shown],
             "all_paused": table.all_paused,
-            "left_out": table.count - len(table.queues),
+            "left_out": _left_out(table.count - len(table.queues)),
             "trouble": [line(text, MESSAGE) for text in table.trouble],
             "pager": Pager.of(visit, start=start, shown=len(shown), total=len(found), more=more, size=SIZE),
             "buttons": [
@@ -69,23 +73,51 @@ class QueuesPage(Page):
         }
 
 
-def _row(visit: Visit, queue: QueueState, table: QueueTable, workers: Counter[str]) -> QueueRow:
-    listening = sum(count for queues, count in workers.items() if serves(queues, queue.name))
-    oldest = from_unix(queue.oldest)
-    action = ResumeQueues if queue.paused else PauseQueues
-    may = visit.may(action.permission)
-    return QueueRow(
-        name=line(queue.name),
-        key=queue.name,
-        length="" if queue.length is None else number(queue.length),
-        oldest=Time.of(oldest, table.time) if oldest else None,
-        running=number(queue.running),
-        listening=number(listening),
-        abandoned=bool(queue.length) and not listening and table.worker_count <= len(table.workers),
-        paused=queue.paused,
-        paused_by=line(queue.paused_by),
-        buttons=[Button(action.label, visit.url(action.slug), one=queue.name, about=line(queue.name))] if may else [],
-    )
+def _left_out(count: int) -> str:
+    if count <= 0:
+        return ""
+    return ngettext(
+        "There is %(count)s more queue, which is not read.",
+        "There are %(count)s more queues, which are not read.",
+        count,
+    ) % {"count": number(count)}
+
+
+class _Rows:
+    """Makes rows of queues, with what there is to know beside the queues themselves."""
+
+    def __init__(self, visit: Visit, table: QueueTable) -> None:
+        self._visit = visit
+        self._table = table
+        self._workers = Counter(table.workers)  # many serve the same queues
+        now = table.time.timestamp()
+        self._rates = visit.store.statistics.rates(now)
+        self._failed: Counter[str] = Counter()
+        for figures in visit.store.statistics.figures("hour", now):
+            self._failed[figures.queue] += figures.failures
+
+    def of(self, queue: QueueState) -> QueueRow:
+        visit, table = self._visit, self._table
+        listening = sum(count for queues, count in self._workers.items() if serves(queues, queue.name))
+        oldest = from_unix(queue.oldest)
+        rate = self._rates.get(queue.name, 0.0)
+        action = ResumeQueues if queue.paused else PauseQueues
+        key = queue.name if len(queue.name) <= LONGEST else ""
+        may = key and visit.may(action.permission)
+        return QueueRow(
+            name=line(queue.name),
+            key=key,
+            length="" if queue.length is None else number(queue.length),
+            oldest=Time.of(oldest, table.time) if oldest else None,
+            rate=number(round(rate)) if rate >= 10 or not rate else number_format(rate, 1),
+            failed=number(self._failed[queue.name]),
+            running=number(queue.running),
+            listening=number(listening),
+            abandoned=bool(queue.length) and not listening and table.worker_count <= len(table.workers),
+            paused=queue.paused,
+            paused_by=line(queue.paused_by),
+            buttons=[Button(action.label, visit.url(action.slug), one=key, about=line(queue.name))] if may else [],
+        )
 
 
 class PauseQueues(Action):

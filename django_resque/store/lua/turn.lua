@@ -316,8 +316,11 @@ local function numbers_of(text)
 end
 
 local function plus(before, sum)
-  local ours = before and #before <= 400 and not string.find(before, '[^%d ]')
-  local total = ours and numbers_of(before) or {}
+  local is_text = before and #before <= 400 and not string.find(before, '[^%d ]')
+  local total = is_text and numbers_of(before) or {}
+  if #total ~= #sum then -- it is none of ours
+    total = {}
+  end
   for i, number in ipairs(sum) do
     local other = total[i] or 0
     total[i] = string.format('%.0f', i == 5 and math.max(other, number) or other + number)

@@ -1,3 +1,4 @@
+import os
 import secrets
 from typing import Any
 
@@ -16,8 +17,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--port", type=int, default=8000, help="Of the web server (default: 8000).")
+        parser.add_argument("--no-traffic", action="store_true", help="Enqueue nothing but what its visitors cause.")
 
-    def handle(self, *args: Any, port: int, **options: Any) -> None:
+    def handle(self, *args: Any, port: int, no_traffic: bool, **options: Any) -> None:
+        if not no_traffic:
+            os.environ["TESTPROJECT_TRAFFIC"] = "yes"
         try:
             with Processes() as processes, embedded_server(processes):
                 password = self._prepare()
@@ -44,6 +48,7 @@ class Command(BaseCommand):
 
     site      http://127.0.0.1:{port}/
     admin     http://127.0.0.1:{port}/admin/
+    jobs      http://127.0.0.1:{port}/admin/django_resque/dashboard/
     log in    admin   password: {password}   (a new one at each start)
 
     mail server on port {settings.MAIL_PORT}, services on port {settings.SERVICES_PORT}

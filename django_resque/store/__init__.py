@@ -40,6 +40,7 @@ from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
 from .stretch import Stretch
+from .worker_table import WorkerTable, read_worker_table
 from .workers import StaleWorker, Worker, Workers
 
 T = TypeVar("T")
@@ -95,6 +96,7 @@ __all__ = [
     "WaitingRetry",
     "Worker",
     "WorkerProcessInfo",
+    "WorkerTable",
     "store",
 ]
 
@@ -187,6 +189,10 @@ class Store:
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""
         return read_queue_table(self.client, self.keys)
+
+    def worker_table(self) -> WorkerTable:
+        """All workers at a glance, in two round trips."""
+        return read_worker_table(self.client, self.keys, self.processes)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -110,7 +110,7 @@ class Time:
         found = from_unix(time)
         return None if found is None else cls.of(found, now)
 
-    def __html__(self) -> str:
+    def __str__(self) -> str:  # Django's templates make a text of a value first, and ask then whether it is safe
         return format_html('<time datetime="{}" title="{}" data-elapsed>{}</time>', self.iso, self.exact, self.elapsed)
 
 

@@ -193,14 +193,12 @@ STATES: Mapping[str, State] = {
         lambda counts: counts.queued,
         _queued,
         gettext_lazy("Waiting for"),
-        columns=("attempt",),
     ),
     "parked": State(
         gettext_lazy("Waiting for a permit"),
         lambda counts: counts.waiting_for_a_permit,
         _parked,
         gettext_lazy("Waiting for"),
-        columns=("attempt",),
     ),
     "scheduled": State(
         gettext_lazy("Scheduled"),

@@ -22,7 +22,7 @@ def url(slug: str = "", **query: Any) -> str:
 def text_of(response: Any) -> str:
     """A page's content as a reader gets it: without markup, white space folded."""
     assert response.status_code == 200
-    content = response.content.decode().partition('<div id="content"')[2].partition("<footer")[0]
+    content = response.content.decode().partition("<main")[2].partition("<footer")[0]
     return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", content)).replace("\xa0", " ")
 
 

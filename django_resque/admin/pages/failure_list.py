@@ -24,8 +24,9 @@ SIZE = 50
 """Failures on a page."""
 MOST_READ = 4_000
 """Records that are read in full to find a text; the others are passed over because it cannot be in them."""
-MOST_REDACTED = 1_000
-"""The same where sensitive values have to be hidden first, which takes longer."""
+MOST_VEILED = 1_000
+"""Records that are looked through where sensitive values have to be hidden first, which takes longer. Not only those
+are counted that may fit: how far it comes would tell what stands in them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +106,10 @@ def _with_text(visit: Visit, search: FailureSearch, start: int) -> Found:
     time = _time(visit)
     which = search.filter(time, visit.redactor)
     end = visit.store.failures.tail()
-    most = MOST_READ if visit.redactor.reveal else MOST_REDACTED
     found: list[Failure] = []
     seen = read = 0
-    for raw in end.elements:
-        if len(found) > start + SIZE or read == most:
+    for raw in end.elements if visit.redactor.reveal else end.elements[:MOST_VEILED]:
+        if len(found) > start + SIZE or read == MOST_READ:
             break
         seen += 1
         if which.may_be_in(raw):

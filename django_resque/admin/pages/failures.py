@@ -79,6 +79,7 @@ class FailuresPage(Page):
             "more": _more_groups(len(wanted) - SIZE),
             "totals": _cells(visit, FailureSearch(), totals),
             "has_any": bool(found),
+            "has_buttons": bool(allowed_actions(visit)),
             "notes": notes(table),
             "list_url": visit.url("failures/list"),
         }

@@ -19,7 +19,9 @@ from .connection import make_client, make_pool
 from .control import Control, Replies
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
-from .failures import FailureFilter, Failures, Retried
+from .failure_filter import FailureFilter
+from .failure_table import FailureHead, FailureTable, read_failure_table
+from .failures import Failures, Retried
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
@@ -57,6 +59,8 @@ __all__ = [
     "Entry",
     "FailureFilter",
     "Figures",
+    "FailureHead",
+    "FailureTable",
     "Fired",
     "Forgotten",
     "Found",
@@ -180,6 +184,10 @@ class Store:
     def overview(self) -> Overview:
         """What a board shows first, in four round trips."""
         return read_overview(self.client, self.keys, self.queues, self.workers)
+
+    def failure_table(self) -> FailureTable:
+        """The newest failures at a glance, in two round trips."""
+        return read_failure_table(self.client, self.keys)
 
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""

@@ -17,6 +17,7 @@ from ..conf import Config, config
 from .bell import Bell
 from .connection import make_client, make_pool
 from .control import Control, Replies
+from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
 from .failures import FailureFilter, Failures, Retried
@@ -51,6 +52,7 @@ __all__ = [
     "Burial",
     "Cancelled",
     "Counters",
+    "Counts",
     "Delayed",
     "DelayedJob",
     "Due",
@@ -86,6 +88,7 @@ __all__ = [
     "Revived",
     "Seen",
     "ServerInfo",
+    "Spread",
     "StaleWorker",
     "Store",
     "Timetable",
@@ -182,6 +185,10 @@ class Store:
     def overview(self) -> Overview:
         """What a board shows first, in four round trips."""
         return read_overview(self.client, self.keys, self.queues, self.workers)
+
+    def counts(self) -> Counts:
+        """How long everything is, in one round trip."""
+        return read_counts(self.client, self.keys)
 
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from redis import ConnectionPool, Redis
@@ -182,9 +183,10 @@ class Store:
     def server(self) -> Server:
         return Server(self.client)
 
-    def overview(self) -> Overview:
-        """What a board shows first, in four round trips."""
-        return read_overview(self.client, self.keys, self.queues, self.workers)
+    def overview(self, now: float, others: Sequence[str]) -> Overview:
+        """What the first page shows beside the queues, in one round trip. ``now`` is a unix time by Redis' clock,
+        ``others`` are workers of other programs."""
+        return read_overview(self.client, self.keys, self.server, now, others)
 
     def counts(self) -> Counts:
         """How long everything is, in one round trip."""

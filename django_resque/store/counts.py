@@ -67,8 +67,12 @@ def read_counts(client: Redis, keys: Keys) -> Counts:
     pipeline.hlen(keys.schedule)
     pipeline.hlen(keys.crashes)
     ask_spreads(pipeline, keys)
-    *sizes, spreads = pipeline.execute(raise_on_error=False)
-    return Counts(*[None if isinstance(size, Exception) else size for size in sizes], spreads=told_spreads(spreads))
+    *replies, spreads = pipeline.execute(raise_on_error=False)
+    queues, failed, retries, recent, processes, workers, paused, schedule, crashes = (
+        None if isinstance(reply, Exception) else int(reply) for reply in replies
+    )
+    found = told_spreads(spreads)
+    return Counts(queues, failed, retries, recent, processes, workers, paused, schedule, crashes, found)
 
 
 def ask_spreads(pipeline: Any, keys: Keys) -> None:

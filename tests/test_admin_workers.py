@@ -202,8 +202,20 @@ def test_many_have_pages_and_very_many_are_not_all_read(admin_client: Client, cl
 
 
 def test_a_process_of_very_many_slots_is_shown_with_a_part_of_them(admin_client: Client, clean_redis: redis.Redis):
-    add_process(clean_redis, "k3f9ad", *(f"box1~k3f9ad-{number}:1:mail" for number in range(1, 551)))
+    add_process(clean_redis, "k3f9ad", *(f"box1~k3f9ad-{number}:1:mail" for number in range(1, 151)))
     assert "50 more slots" in page(admin_client, "workers")
+
+
+def test_slots_stay_with_their_process_where_pages_end(admin_client: Client, clean_redis: redis.Redis):
+    for number in range(5):
+        slots = [f"box1~p{number}-{slot}:1:mail" for slot in range(40)]
+        add_process(clean_redis, f"p{number}", *slots, info={"pid": number})
+    pages = [page(admin_client, "workers", p=number) for number in (1, 2, 3)]
+    assert [text.count("· version") for text in pages] == [2, 2, 1]
+    assert [text.count("slot 3 ") for text in pages] == [2, 2, 1]
+    assert "1–2 of 5 Next" in pages[0]
+    assert "Previous 3–4 of 5 Next" in pages[1]
+    assert "Previous 5–5 of 5" in pages[2]
 
 
 def test_a_job_of_any_size_is_named_and_never_read_as_a_whole(admin_client: Client, clean_redis: redis.Redis):

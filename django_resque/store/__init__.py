@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from redis import ConnectionPool, Redis
@@ -17,6 +18,7 @@ from ..conf import Config, config
 from .bell import Bell
 from .connection import make_client, make_pool
 from .control import Control, Replies
+from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
 from .failure_filter import FailureFilter
@@ -41,6 +43,7 @@ from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
+from .worker_table import WorkerTable, read_worker_table
 from .workers import StaleWorker, Worker, Workers
 
 T = TypeVar("T")
@@ -52,6 +55,7 @@ __all__ = [
     "Burial",
     "Cancelled",
     "Counters",
+    "Counts",
     "Delayed",
     "DelayedJob",
     "Due",
@@ -89,6 +93,7 @@ __all__ = [
     "Revived",
     "Seen",
     "ServerInfo",
+    "Spread",
     "StaleWorker",
     "Store",
     "Timetable",
@@ -96,6 +101,7 @@ __all__ = [
     "WaitingRetry",
     "Worker",
     "WorkerProcessInfo",
+    "WorkerTable",
     "store",
 ]
 
@@ -181,9 +187,14 @@ class Store:
     def server(self) -> Server:
         return Server(self.client)
 
-    def overview(self) -> Overview:
-        """What a board shows first, in four round trips."""
-        return read_overview(self.client, self.keys, self.queues, self.workers)
+    def overview(self, now: float, others: Sequence[str]) -> Overview:
+        """What the first page shows beside the queues, in one round trip. ``now`` is a unix time by Redis' clock,
+        ``others`` are workers of other programs."""
+        return read_overview(self.client, self.keys, self.server, now, others)
+
+    def counts(self) -> Counts:
+        """How long everything is, in one round trip."""
+        return read_counts(self.client, self.keys)
 
     def failure_table(self) -> FailureTable:
         """The newest failures at a glance, in two round trips."""
@@ -192,6 +203,10 @@ class Store:
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""
         return read_queue_table(self.client, self.keys)
+
+    def worker_table(self) -> WorkerTable:
+        """All workers at a glance, in two round trips."""
+        return read_worker_table(self.client, self.keys, self.processes)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from redis import ConnectionPool, Redis
@@ -24,6 +25,7 @@ from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
 from .parked import Parked
+from .past import LastJob, Missed, Past, read_past
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
 from .queue_table import QueueState, QueueTable, read_queue_table
@@ -62,11 +64,14 @@ __all__ = [
     "Forgotten",
     "Found",
     "Health",
+    "LastJob",
     "Line",
     "Look",
     "Outcome",
+    "Missed",
     "Outgoing",
     "Overview",
+    "Past",
     "Point",
     "Population",
     "Process",
@@ -187,6 +192,10 @@ class Store:
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""
         return read_queue_table(self.client, self.keys)
+
+    def past(self, names: Sequence[str]) -> Past:
+        """What has become of these entries of the schedule, in two round trips."""
+        return read_past(self.client, self.keys, self.statuses, names)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -24,8 +24,8 @@ class Listed:
     ``origin`` is ``"settings"`` or ``"run time"``. ``next_slot`` is when it is due next, None when it is paused or
     cannot be used; ``last_slot`` the slot up to which all is done with, None when it has not been due yet. ``overdue``
     is the first slot that has passed and is not done with: it comes a moment later, or there is nobody to see to it.
-    All are unix seconds. ``description`` says in words when it is due. ``entry`` is None, and ``problem`` says why, when
-    it cannot be used.
+    All are unix seconds. ``description`` says in words when it is due. ``entry`` is None, and ``problem`` says why,
+    when it cannot be used.
     """
 
     name: str

@@ -29,8 +29,8 @@ class LastJob:
 
 @dataclass(frozen=True, slots=True)
 class Missed:
-    """The slots from ``first`` to ``last`` had passed when somebody came to enqueue their jobs, at ``noted``; ``made_up``
-    jobs were enqueued for them all the same. All but that are unix seconds."""
+    """The slots from ``first`` to ``last`` had passed when somebody came to enqueue their jobs, at ``noted`` (unix
+    seconds); ``made_up`` jobs were enqueued for them all the same."""
 
     first: int
     last: int
@@ -54,13 +54,10 @@ def read_past(client: Redis, keys: Keys, statuses: Statuses, names: Sequence[str
     seen = statuses.seen_many([job_id for _slot, job_id in last.values()])
     return Past(
         jobs={
-            name: LastJob(slot, job_id, found)
-            for (name, (slot, job_id)), found in zip(last.items(), seen, strict=True)
+            name: LastJob(slot, job_id, found) for (name, (slot, job_id)), found in zip(last.items(), seen, strict=True)
         },
         missed={
-            name: Missed(*map(int, match.groups()))
-            for name, raw in missed.items()
-            if (match := _MISSED.fullmatch(raw))
+            name: Missed(*map(int, match.groups())) for name, raw in missed.items() if (match := _MISSED.fullmatch(raw))
         },
         trouble=trouble,
     )

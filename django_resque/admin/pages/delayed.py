@@ -135,7 +135,7 @@ def _row(visit: Visit, each: Waiting, now: datetime) -> WaitingRow:
 def _actions(visit: Visit) -> list[type[Action]]:
     if not visit.may("change_delayed"):
         return []
-    return [Run, Cancel] if waiting.are_retries(visit) else [Run, Move, Cancel]
+    return [RunWaiting, CancelWaiting] if waiting.are_retries(visit) else [RunWaiting, MoveWaiting, CancelWaiting]
 
 
 def _buttons(visit: Visit, key: str, about: str = "", *, can_run: bool = True) -> list[Button]:
@@ -143,7 +143,7 @@ def _buttons(visit: Visit, key: str, about: str = "", *, can_run: bool = True) -
     return [
         Button(action.label, visit.url(action.slug), one=key, about=about)
         for action in _actions(visit)
-        if can_run or action is not Run
+        if can_run or action is not RunWaiting
     ]
 
 
@@ -251,7 +251,7 @@ class _OnWaiting(Action):
         return Plan(len(those), question, those, items, form, grave)
 
 
-class Run(_OnWaiting):
+class RunWaiting(_OnWaiting):
     """Put jobs on their queues before their time."""
 
     slug = "delayed/run"
@@ -320,7 +320,7 @@ class MomentForm(TextForm):
         return given
 
 
-class Move(_OnWaiting):
+class MoveWaiting(_OnWaiting):
     """Make delayed jobs due at another time."""
 
     slug = "delayed/move"
@@ -360,7 +360,7 @@ class Move(_OnWaiting):
         )
 
 
-class Cancel(_OnWaiting):
+class CancelWaiting(_OnWaiting):
     """Take jobs away before their time: they are never performed."""
 
     slug = "delayed/cancel"
@@ -409,4 +409,4 @@ def _done(text: str, taken: Taken, those: Sequence[Waiting]) -> Done:
 
 
 PAGE = DelayedPage()
-ACTIONS: tuple[Action, ...] = (Run(), Move(), Cancel())
+ACTIONS: tuple[Action, ...] = (RunWaiting(), MoveWaiting(), CancelWaiting())

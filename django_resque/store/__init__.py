@@ -20,14 +20,15 @@ from .connection import make_client, make_pool
 from .control import Control, Replies
 from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
-from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
+from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
-from .failures import Failures, Retried
+from .failures import FailureFilter, Failures, Retried
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
 from .parked import Parked
+from .past import LastJob, Missed, Past, read_past
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
 from .queue_table import QueueState, QueueTable, read_queue_table
@@ -43,6 +44,7 @@ from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
+from .stretch import Stretch
 from .worker_table import WorkerTable, read_worker_table
 from .workers import StaleWorker, Worker, Workers
 
@@ -62,18 +64,21 @@ __all__ = [
     "Ending",
     "Entry",
     "FailureFilter",
-    "Figures",
     "FailureHead",
     "FailureTable",
+    "Figures",
     "Fired",
     "Forgotten",
     "Found",
     "Health",
+    "LastJob",
     "Line",
     "Look",
+    "Missed",
     "Outcome",
     "Outgoing",
     "Overview",
+    "Past",
     "Point",
     "Population",
     "Process",
@@ -96,6 +101,8 @@ __all__ = [
     "Spread",
     "StaleWorker",
     "Store",
+    "Stretch",
+    "Taken",
     "Timetable",
     "Turn",
     "WaitingRetry",
@@ -207,6 +214,10 @@ class Store:
     def worker_table(self) -> WorkerTable:
         """All workers at a glance, in two round trips."""
         return read_worker_table(self.client, self.keys, self.processes)
+
+    def past(self, names: Sequence[str]) -> Past:
+        """What has become of these entries of the schedule, in two round trips."""
+        return read_past(self.client, self.keys, self.statuses, names)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

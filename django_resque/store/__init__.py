@@ -23,7 +23,7 @@ from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
-from .failures import FailureFilter, Failures, Retried
+from .failures import Failures, Retried
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview

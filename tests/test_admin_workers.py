@@ -245,6 +245,16 @@ def test_no_arguments_are_shown(admin_client: Client, clean_redis: redis.Redis):
     assert "hunter2" not in admin_client.get(url("workers")).content.decode()
 
 
+def test_while_nothing_happens_a_live_page_is_told_so(admin_client: Client, clean_redis: redis.Redis):
+    add_process(clean_redis, "k3f9ad", "box1~k3f9ad-1:4711:high,mail")
+    perform(clean_redis, "box1~k3f9ad-1:4711:high,mail", Job("act"))
+    fragment = {"X-Resque-Fragment": "yes"}
+    etag = admin_client.get(url("workers"), headers=fragment)["ETag"]
+    assert admin_client.get(url("workers"), headers={**fragment, "If-None-Match": etag}).status_code == 304
+    clean_redis.hset("resque:django:process:k3f9ad", "mode", "paused")
+    assert admin_client.get(url("workers"), headers={**fragment, "If-None-Match": etag}).status_code == 200
+
+
 def test_four_round_trips_are_enough(admin_client: Client, clean_redis: redis.Redis):
     for number in range(60):
         name = f"p{number:05}"

@@ -24,6 +24,11 @@ from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Prom
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
 from .failures import Failures, Retried
+from .ends import End, read_head, read_tail
+from .failure_filter import FailureFilter
+from .failure_table import FailureHead, FailureTable, read_failure_table
+from .failures import Failures, Retried
+from .job_counts import Count, JobCounts, job_counts
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
@@ -32,6 +37,7 @@ from .past import LastJob, Missed, Past, read_past
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
 from .queue_table import QueueState, QueueTable, read_queue_table
+from .queue_view import QueueView, read_queue_view
 from .queues import Queues, Removed
 from .reading import reading
 from .recent import Recent
@@ -56,11 +62,13 @@ __all__ = [
     "Bequest",
     "Burial",
     "Cancelled",
+    "Count",
     "Counters",
     "Counts",
     "Delayed",
     "DelayedJob",
     "Due",
+    "End",
     "Ending",
     "Entry",
     "FailureFilter",
@@ -72,6 +80,7 @@ __all__ = [
     "Found",
     "Health",
     "LastJob",
+    "JobCounts",
     "Line",
     "Look",
     "Missed",
@@ -87,6 +96,7 @@ __all__ = [
     "Promotion",
     "QueueState",
     "QueueTable",
+    "QueueView",
     "Remains",
     "Removed",
     "Replies",
@@ -140,7 +150,7 @@ class Store:
 
     @functools.cached_property
     def parked(self) -> Parked:
-        return Parked(self.client, self.keys, self.config.status_ttl)
+        return Parked(self.client, self.keys, self.ask, self.config.status_ttl)
 
     @functools.cached_property
     def statuses(self) -> Statuses:
@@ -218,6 +228,25 @@ class Store:
     def past(self, names: Sequence[str]) -> Past:
         """What has become of these entries of the schedule, in two round trips."""
         return read_past(self.client, self.keys, self.statuses, names)
+    def queue_view(self, name: str) -> QueueView:
+        """A single queue at a glance, in two round trips."""
+        return read_queue_view(self.client, self.keys, name)
+
+    def job_counts(self) -> JobCounts:
+        """How many jobs there are in each state, in one round trip."""
+        return self.ask(job_counts(self.keys))
+
+    def queue_head(self, queue: str) -> End:
+        """The next jobs of a queue, as many as one looks through, in two round trips."""
+        return read_head(self.client, self.keys.queue(queue))
+
+    def recent_head(self) -> End:
+        """The statuses of the jobs that ended last, the last one to end first, in the same way."""
+        return read_head(self.client, self.keys.recent)
+
+    def failure_tail(self) -> End:
+        """The newest failure records, the newest first, in the same way."""
+        return read_tail(self.client, self.keys.failed)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -21,9 +21,6 @@ from .control import Control, Replies
 from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
-from .failure_filter import FailureFilter
-from .failure_table import FailureHead, FailureTable, read_failure_table
-from .failures import Failures, Retried
 from .ends import End, read_head, read_tail
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
@@ -79,8 +76,8 @@ __all__ = [
     "Forgotten",
     "Found",
     "Health",
-    "LastJob",
     "JobCounts",
+    "LastJob",
     "Line",
     "Look",
     "Missed",

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from redis import ConnectionPool, Redis
@@ -20,6 +21,7 @@ from .control import Control, Replies
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
 from .failures import FailureFilter, Failures, Retried
+from .glance import Glance, read_glance
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
@@ -35,6 +37,7 @@ from .request import Request
 from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
 from .retries import Retries, Revived, WaitingRetry
 from .schedule import Fired, Schedule, Timetable
+from .seek import Hit, Hits, Stretch, seek
 from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
@@ -60,12 +63,16 @@ __all__ = [
     "Fired",
     "Forgotten",
     "Found",
+    "Glance",
     "Health",
+    "Hit",
+    "Hits",
     "Line",
     "Look",
     "Outcome",
     "Outgoing",
     "Overview",
+    "Parked",
     "Point",
     "Population",
     "Process",
@@ -87,6 +94,7 @@ __all__ = [
     "ServerInfo",
     "StaleWorker",
     "Store",
+    "Stretch",
     "Timetable",
     "Turn",
     "WaitingRetry",
@@ -184,6 +192,14 @@ class Store:
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""
         return read_queue_table(self.client, self.keys)
+
+    def glance(self, status_id: str) -> Glance:
+        """What there is to know about one job, and where it might be; in one round trip."""
+        return read_glance(self.client, self.keys, status_id)
+
+    def seek(self, text: bytes, stretches: Sequence[Stretch]) -> Hits:
+        """What contains ``text``, in one round trip."""
+        return seek(self.client, text, stretches)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .errors import InvalidPayload
-from .job import MAX_READABLE, Job, digest, dump_json, json_members, load_json
+from .job import MAX_READABLE, Job, check_shape, digest, dump_json, json_members, load_json
 
 KEPT_OF_A_LARGE_PAYLOAD = 2048
 """Bytes that a failure record keeps of a payload which is too large to be read."""
+MANY_BRACKETS = 100
+"""So many have to be in a record before it is worth while to see whether it is nested deeply."""
 
 _FORMATS = (
     "%Y/%m/%d %H:%M:%S %z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
@@ -27,6 +29,8 @@ _FORMATS = (
     "%a %b %d %H:%M:%S %z %Y",  # PHP: Fri Nov 20 13:23:26 UTC 2026
     "%a %b %d %Y %H:%M:%S GMT%z",  # JavaScript: Fri Nov 20 2026 14:05:02 GMT+0000 (Coordinated Universal Time)
 )
+_OURS = re.compile(r"([0-9]{4})/([0-9]{2})/([0-9]{2}) ([0-9]{2}:[0-9]{2}:[0-9]{2}) UTC")
+"""The first of these formats, read thirty times as fast."""
 _LOCAL_FORMAT = "%a %b %d %H:%M:%S %Z %Y"  # PHP where it has another time zone: Fri Nov 20 14:23:26 CET 2026
 
 
@@ -53,6 +57,21 @@ class Failure:
         """The SHA-1 of its bytes, by which addresses and command lines name it."""
         return digest(self.raw)
 
+    @property
+    def is_unreadable(self) -> bool:
+        """Whether it is no JSON object, or an empty one: then its beginning stands for the error."""
+        return self.job is None and self.error == _beginning(self.raw)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a worker of ours has written it."""
+        return "~" in self.worker.partition(":")[0]
+
+    @property
+    def job_id(self) -> str:
+        """The id of its job, where the record tells it; a job without one is given another each time it is read."""
+        return self.job.id if self.job is not None and self.job.id.encode() in self.raw else ""
+
     @classmethod
     def from_record(cls, raw: bytes) -> Failure:
         """Read a record, whatever it is."""
@@ -61,17 +80,17 @@ class Failure:
         except (ValueError, RecursionError):
             found = None
         record: Mapping[str, Any] = found if isinstance(found, dict) else {}
-        queue = _text(record.get("queue"))
+        queue = text_in(record.get("queue"))
         backtrace = record.get("backtrace")
         known = ("failed_at", "payload", "exception", "error", "backtrace", "worker", "queue")
         return cls(
             raw=raw,
             failed_at=parse_time(record.get("failed_at")),
-            job=_job(record.get("payload"), queue),
-            exception=_text(record.get("exception")),
-            error=_text(record.get("error")) if record else str(raw[:2048], "utf-8", "backslashreplace"),
-            backtrace=[_text(line) for line in backtrace] if isinstance(backtrace, list) else [],
-            worker=_text(record.get("worker")),
+            job=_job(raw, record.get("payload"), queue),
+            exception=text_in(record.get("exception")),
+            error=text_in(record.get("error")) if record else _beginning(raw),
+            backtrace=[text_in(line) for line in backtrace] if isinstance(backtrace, list) else [],
+            worker=text_in(record.get("worker")),
             queue=queue,
             extra={key: value for key, value in record.items() if key not in known},
         )
@@ -156,6 +175,8 @@ def parse_time(value: object) -> datetime | None:
             return None
     if not isinstance(value, str) or len(value) > 100:  # the expression below takes forever over a long one
         return None
+    if ours := _OURS.fullmatch(value):
+        value = "{}-{}-{}T{}".format(*ours.groups())
     text = re.sub(r"\s*\([^)]*\)$", "", value.strip())
     try:
         return _aware(datetime.fromisoformat(text))
@@ -191,16 +212,36 @@ def message_of(error: BaseException) -> str:
         return f"(its message could not be read: {type(second).__name__})"
 
 
-def _text(value: object) -> str:
+def text_in(value: object) -> str:
+    """What stands in a record where a text should stand."""
     if value is None:
         return ""
-    return printable(value if isinstance(value, str) else json.dumps(value))
+    try:
+        return printable(value if isinstance(value, str) else json.dumps(value))
+    except RecursionError:  # as deeply nested as can just be read
+        return ""
 
 
-def _job(payload: object, queue: str) -> Job | None:
-    if not isinstance(payload, dict):
+def _beginning(raw: bytes) -> str:
+    return str(raw[:2048], "utf-8", "backslashreplace")
+
+
+def _job(raw: bytes, payload: object, queue: str) -> Job | None:
+    if not isinstance(payload, dict) or is_extreme(raw, payload):
         return None
     try:
         return Job.from_mapping(payload, queue)
     except InvalidPayload:
         return None
+
+
+def is_extreme(raw: bytes, payload: Any) -> bool:
+    """Whether ``payload``, which stands in ``raw``, is one that no worker of ours would look into, such as a deeply
+    nested one."""
+    if raw.count(b"[") + raw.count(b"{") < MANY_BRACKETS:
+        return False
+    try:
+        check_shape(payload)
+    except InvalidPayload:
+        return True
+    return False

@@ -18,14 +18,18 @@ from ..conf import Config, config
 from .bell import Bell
 from .connection import make_client, make_pool
 from .control import Control, Replies
+from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
-from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion
+from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
+from .failure_filter import FailureFilter
+from .failure_table import FailureHead, FailureTable, read_failure_table
 from .failures import FailureFilter, Failures, Retried
 from .glance import Glance, read_glance
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
 from .parked import Parked
+from .past import LastJob, Missed, Past, read_past
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
 from .queue_table import QueueState, QueueTable, read_queue_table
@@ -42,6 +46,8 @@ from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
 from .statuses import Ending, Seen, Statuses
+from .stretch import Stretch
+from .worker_table import WorkerTable, read_worker_table
 from .workers import StaleWorker, Worker, Workers
 
 T = TypeVar("T")
@@ -53,12 +59,15 @@ __all__ = [
     "Burial",
     "Cancelled",
     "Counters",
+    "Counts",
     "Delayed",
     "DelayedJob",
     "Due",
     "Ending",
     "Entry",
     "FailureFilter",
+    "FailureHead",
+    "FailureTable",
     "Figures",
     "Fired",
     "Forgotten",
@@ -67,12 +76,15 @@ __all__ = [
     "Health",
     "Hit",
     "Hits",
+    "LastJob",
     "Line",
     "Look",
+    "Missed",
     "Outcome",
     "Outgoing",
     "Overview",
     "Parked",
+    "Past",
     "Point",
     "Population",
     "Process",
@@ -92,14 +104,17 @@ __all__ = [
     "Revived",
     "Seen",
     "ServerInfo",
+    "Spread",
     "StaleWorker",
     "Store",
     "Stretch",
+    "Taken",
     "Timetable",
     "Turn",
     "WaitingRetry",
     "Worker",
     "WorkerProcessInfo",
+    "WorkerTable",
     "store",
 ]
 
@@ -185,9 +200,18 @@ class Store:
     def server(self) -> Server:
         return Server(self.client)
 
-    def overview(self) -> Overview:
-        """What a board shows first, in four round trips."""
-        return read_overview(self.client, self.keys, self.queues, self.workers)
+    def overview(self, now: float, others: Sequence[str]) -> Overview:
+        """What the first page shows beside the queues, in one round trip. ``now`` is a unix time by Redis' clock,
+        ``others`` are workers of other programs."""
+        return read_overview(self.client, self.keys, self.server, now, others)
+
+    def counts(self) -> Counts:
+        """How long everything is, in one round trip."""
+        return read_counts(self.client, self.keys)
+
+    def failure_table(self) -> FailureTable:
+        """The newest failures at a glance, in two round trips."""
+        return read_failure_table(self.client, self.keys)
 
     def queue_table(self) -> QueueTable:
         """All queues at a glance, in two round trips."""
@@ -200,6 +224,13 @@ class Store:
     def seek(self, text: bytes, stretches: Sequence[Stretch]) -> Hits:
         """What contains ``text``, in one round trip."""
         return seek(self.client, text, stretches)
+    def worker_table(self) -> WorkerTable:
+        """All workers at a glance, in two round trips."""
+        return read_worker_table(self.client, self.keys, self.processes)
+
+    def past(self, names: Sequence[str]) -> Past:
+        """What has become of these entries of the schedule, in two round trips."""
+        return read_past(self.client, self.keys, self.statuses, names)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

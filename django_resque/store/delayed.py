@@ -22,6 +22,8 @@ from ..status import Status, status_record
 from .keys import Keys
 from .reading import reading
 from .request import Request
+from .stretch import MOST, Stretch
+from .stretch import MOST_BYTES as MOST_BYTES_OF_STRETCH
 
 LOCK = 180
 """Seconds that the locks of the family's schedulers hold, as theirs do."""
@@ -130,6 +132,24 @@ class Cancelled:
 
     seen: int
     cancelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What has become of several that were to go somewhere else: ``done`` have gone, ``gone`` were not there any more,
+    and ``stuck`` have stayed, because they cannot go there."""
+
+    done: int = 0
+    gone: int = 0
+    stuck: int = 0
+
+    @classmethod
+    def told(cls, letters: str, stuck: int = 0) -> Self:
+        """What the letters say that the scripts give: d, g and w."""
+        return cls(letters.count("d"), letters.count("g"), letters.count("w") + stuck)
+
+    def __add__(self, other: Taken) -> Taken:
+        return Taken(self.done + other.done, self.gone + other.gone, self.stuck + other.stuck)
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +273,48 @@ class Delayed:
         They are read a thousand at a time, so what is added or moved meanwhile may be missed; what stays is not, and
         what was found may be taken away at once.
         """
-        return (delayed for delayed in self._all() if delayed.job is not None and match(delayed.job))
+        return (delayed for delayed in self.each() if delayed.job is not None and match(delayed.job))
+
+    def each(self) -> Iterator[DelayedJob]:
+        """All delayed items, by second, in the same way."""
+        for seconds in self._chunks():
+            short: list[tuple[int, int, int]] = []
+            room = CHUNK
+            for second, length in self._lengths(seconds):
+                if length > room:
+                    yield from self._jobs(short)
+                    short, room = [], CHUNK
+                if length > CHUNK:
+                    # From the end: what leaves at the head, or is found and taken away, puts nothing out of sight.
+                    for first in range((length - 1) // CHUNK * CHUNK, -1, -CHUNK):
+                        yield from self._jobs([(second, first, first + CHUNK - 1)])
+                else:
+                    short.append((second, 0, CHUNK - 1))
+                    room -= length
+            yield from self._jobs(short)
+
+    def stretch(self, start: int | None = None, *, most: int = MOST) -> Stretch[DelayedJob]:
+        """The first delayed items that are due at ``start`` (unix time; None: at any time) or later; one round trip.
+
+        Up to ``most`` of them, fewer when they are large.
+        """
+        keys = self._keys
+        after = "-inf" if start is None else start
+        args = [keys.prefix, after, most, MOST_BYTES_OF_STRETCH]
+        found: Stretch[DelayedJob] = self._ask(Request("delayed_stretch", [keys.delayed_schedule], args, _stretch))
+        return found
+
+    def named(self, wanted: Sequence[tuple[int, str]]) -> list[DelayedJob]:
+        """Those of these items that are there, each named by its second and the SHA-1 of its bytes. In a second that
+        has very many not all are looked at."""
+        if not wanted:
+            return []
+        keys = [self._keys.delayed(second) for second, _sha in wanted]
+        args: list[str | int] = [MOST_LOOKED_THROUGH, *(sha for _second, sha in wanted)]
+        found: list[list[bytes]] = self._ask(Request("find_delayed", keys, args, list))
+        return [
+            DelayedJob.read(second, item) for (second, _sha), there in zip(wanted, found, strict=True) for item in there
+        ]
 
     @reading()
     def health(self) -> Health:
@@ -295,7 +356,7 @@ class Delayed:
 
         def matching() -> Iterator[DelayedJob]:
             nonlocal seen
-            for delayed in self._all():
+            for delayed in self.each():
                 seen += 1
                 if delayed.job is not None and match(delayed.job):
                     yield delayed
@@ -314,6 +375,15 @@ class Delayed:
     def move(self, job: DelayedJob, second: int) -> bool:
         """Make ``job`` due at another ``second`` (unix time). False, and nothing is done, when it is not there."""
         return self._act(job, str(second))
+
+    def run_all(self, jobs: Sequence[DelayedJob]) -> Taken:
+        """Put ``jobs`` on their queues, a hundred at a time. Those that can go nowhere stay."""
+        able = [job for job in jobs if job.queue]
+        return Taken.told("".join(self._take((job, "run") for job in able)), stuck=len(jobs) - len(able))
+
+    def move_all(self, jobs: Sequence[DelayedJob], second: int) -> Taken:
+        """Make ``jobs`` due at another ``second`` (unix time), a hundred at a time."""
+        return Taken.told("".join(self._take((job, str(second)) for job in jobs)))
 
     def _act(self, job: DelayedJob, act: str) -> bool:
         (letters,) = self._take([(job, act)])
@@ -378,23 +448,6 @@ class Delayed:
         replies = pipeline.execute(raise_on_error=False)
         return [(second, reply) for second, reply in zip(seconds, replies, strict=True) if isinstance(reply, int)]
 
-    def _all(self) -> Iterator[DelayedJob]:
-        for seconds in self._chunks():
-            short: list[tuple[int, int, int]] = []
-            room = CHUNK
-            for second, length in self._lengths(seconds):
-                if length > room:
-                    yield from self._jobs(short)
-                    short, room = [], CHUNK
-                if length > CHUNK:
-                    # From the end: what leaves at the head, or is found and taken away, puts nothing out of sight.
-                    for first in range((length - 1) // CHUNK * CHUNK, -1, -CHUNK):
-                        yield from self._jobs([(second, first, first + CHUNK - 1)])
-                else:
-                    short.append((second, 0, CHUNK - 1))
-                    room -= length
-            yield from self._jobs(short)
-
     def _jobs(self, wanted: Sequence[tuple[int, int, int]]) -> Iterator[DelayedJob]:
         for (second, _first, _last), items in zip(wanted, self._items(wanted), strict=True):
             for raw in items:
@@ -434,6 +487,20 @@ def _due(reply: list[Any]) -> Due:
         items=[(int(second), item) for second, some in zip(items[::2], items[1::2], strict=True) for item in some],
         left=float(left) if left else None,
         retry=float(retry) if retry else None,
+        time=float(time),
+        trouble=_texts(trouble),
+    )
+
+
+def _stretch(reply: list[Any]) -> Stretch[DelayedJob]:
+    time, found, left, trouble = reply
+    return Stretch(
+        [
+            DelayedJob.read(int(second), item)
+            for second, some in zip(found[::2], found[1::2], strict=True)
+            for item in some
+        ],
+        left=float(left) if left else None,
         time=float(time),
         trouble=_texts(trouble),
     )

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from redis import Redis
 
@@ -17,43 +15,25 @@ from ..failure import Failure
 from ..job import Job, json_members
 from ..job import digest as sha1
 from ..status import Status, status_record
+from .ends import End, read_tail
+from .failure_filter import FailureFilter
 from .keys import Keys
 from .producers import WAITING_TTL
 from .reading import reading
 from .removal import MOST, at_once, batches
 from .request import Request
+from .scripts import script
 from .windows import windows
 
 MOST_BYTES = 1_000_000
 """About how much of the failed list is moved at once."""
+SOUGHT_FIRST = 1_000
+"""The newest records, among which the one that is looked for usually is."""
+SOUGHT_AT_ONCE = 50
+"""Records that one call looks at."""
 
 Progress = Callable[[int, int], object]
 """Is told how many are done, and of how many."""
-
-
-@dataclass(frozen=True, slots=True)
-class FailureFilter:
-    """Which failures are meant: those that fit everything that is said here.
-
-    ``exception``: the name of a class, with or without what stands before its last ``.`` ``:`` or ``\\``. ``since``: an
-    aware datetime; what has no time that could be read is left out. ``text`` is looked for, whatever its case, in what
-    the record says, arguments and backtrace included.
-    """
-
-    command: str | None = None
-    exception: str | None = None
-    since: datetime | None = None
-    queue: str | None = None
-    text: str | None = None
-
-    def __call__(self, failure: Failure) -> bool:
-        return (
-            (self.command is None or (failure.job is not None and failure.job.command == self.command))
-            and (self.queue is None or failure.queue == self.queue)
-            and (self.exception is None or _is_called(failure.exception, self.exception))
-            and (self.since is None or (failure.failed_at is not None and failure.failed_at >= self.since))
-            and (self.text is None or self.text.casefold() in _text(failure).casefold())
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,19 +84,56 @@ class Failures:
 
         Those that are added meanwhile are left out; when others are removed, some may come twice. It always ends.
         """
-        for window in windows(self._client, self._keys.failed):
-            for raw in window.elements:
-                failure = Failure.from_record(raw)
-                if which is None or which(failure):
-                    yield failure
+        for group in self._windows(which):
+            yield from group.meant
 
+    @reading()
+    def at(self, positions: Sequence[int]) -> list[Failure]:
+        """The records at these positions, counted from the head, as far as there are any."""
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for position in positions:
+            pipeline.lindex(self._keys.failed, position)
+        return [Failure.from_record(raw) for raw in (pipeline.execute() if positions else []) if raw is not None]
+
+    @reading()
+    def tail(self) -> End:
+        """The newest records as they are, the newest first; see `read_tail`."""
+        return read_tail(self._client, self._keys.failed)
+
+    @reading()
     def find(self, digest: str) -> Failure | None:
-        """The record whose bytes have this SHA-1; None when it is not there (any more)."""
-        for window in windows(self._client, self._keys.failed):
-            for raw in window.elements:
-                if sha1(raw) == digest:
-                    return Failure.from_record(raw)
+        """The record whose bytes have this SHA-1; None when it is not there (any more). In up to three round trips."""
+        count = self._client.llen(self._keys.failed)
+        for newest, oldest in ((count - 1, count - SOUGHT_FIRST), (count - SOUGHT_FIRST - 1, 0)):
+            found = self._find(digest, newest, max(0, oldest))
+            if found is not None:
+                return Failure.from_record(found)
         return None
+
+    def _find(self, digest: str, newest: int, oldest: int) -> bytes | None:
+        """Only what is found is sent: the server makes the sums itself, of a few records in each call."""
+        places = range(newest, oldest - 1, -SOUGHT_AT_ONCE)
+        if not places:
+            return None
+        pipeline: Any = self._client.pipeline(transaction=False)
+        seek = script("find_failure")
+        for at in places:
+            args = (1, self._keys.failed, digest, max(oldest, at - SOUGHT_AT_ONCE + 1), at)
+            # the first call teaches the server the script that the others name
+            pipeline.eval(seek.source, *args) if at == newest else pipeline.evalsha(seek.sha, *args)
+        return next((found for found in pipeline.execute() if found is not None), None)
+
+    def find_all(self, digests: Collection[str]) -> list[Failure]:
+        """The records whose bytes have these SHA-1s, the newest first, as far as they are there."""
+        found: dict[str, Failure] = {}
+        for window in windows(self._client, self._keys.failed) if digests else ():
+            for raw in window.elements:
+                digest = sha1(raw)
+                if digest in digests and digest not in found:
+                    found[digest] = Failure.from_record(raw)
+            if len(found) == len(digests):
+                break
+        return list(found.values())
 
     # -- retrying and discarding ---------------------------------------------------------------------------------------
 
@@ -136,22 +153,22 @@ class Failures:
 
     def retry_many(self, failures: Sequence[Failure], progress: Progress | None = None) -> Retried:
         """Retry these; ``progress`` is told how many are done, of how many. Raises a `StoreError`."""
-        return self._retry_all(_in_hundreds(failures), progress, len(failures), depth=self.count())
+        return self._retry_all(_in_hundreds(failures), progress, len(failures), self.count())
 
     def retry_all(self, which: FailureFilter | None = None, progress: Progress | None = None) -> Retried:
         """Retry all that are meant, the newest first, and none that is added meanwhile.
 
         ``progress`` is told how many records were looked at, of how many there were. Raises a `StoreError`.
         """
-        return self._retry_all(self._windows(), progress, self.count(), which)
+        return self._retry_all(self._windows(which), progress, self.count())
 
     def discard_many(self, failures: Sequence[Failure], progress: Progress | None = None) -> int:
         """Remove the records of these, and give how many were still there. As `retry_many`."""
-        return self._discard_all(_in_hundreds(failures), progress, len(failures), depth=self.count())
+        return self._discard_all(_in_hundreds(failures), progress, len(failures), self.count())
 
     def discard_all(self, which: FailureFilter | None = None, progress: Progress | None = None) -> int:
         """Remove all records that are meant, and give how many. As `retry_all`."""
-        return self._discard_all(self._windows(), progress, self.count(), which)
+        return self._discard_all(self._windows(which), progress, self.count())
 
     def clear(self, progress: Progress | None = None) -> int:
         """Remove all records, in one step, and give how many there were."""
@@ -160,36 +177,24 @@ class Failures:
             progress(count, count)
         return count
 
-    def _windows(self) -> Iterator[Sequence[Failure]]:
+    def _windows(self, which: FailureFilter | None) -> Iterator[_Group]:
         for window in windows(self._client, self._keys.failed):
-            yield [Failure.from_record(raw) for raw in window.elements]
+            read = (Failure.from_record(raw) for raw in window.elements if which is None or which.may_be_in(raw))
+            meant = [failure for failure in read if which is None or which(failure)]
+            yield _Group(len(window.elements), meant)
 
-    def _retry_all(
-        self,
-        groups: Iterable[Sequence[Failure]],
-        progress: Progress | None,
-        total: int,
-        which: FailureFilter | None = None,
-        depth: int = 0,
-    ) -> Retried:
+    def _retry_all(self, groups: Iterable[_Group], progress: Progress | None, total: int, depth: int = 0) -> Retried:
         seen = retried = refused = 0
-        for batch in _batches(groups, which, progress, total, depth):
+        for batch in _batches(groups, progress, total, depth):
             seen += len(batch)
-            possible = [failure for failure in batch if _can_be_retried(failure)]
+            possible = [failure for failure in batch if not why_not_retried(failure)]
             outcomes = self._ask(self._retry(possible)) if possible else []
             retried += sum(outcome is True for outcome in outcomes)
             refused += len(batch) - len(possible) + sum(isinstance(outcome, str) for outcome in outcomes)
         return Retried(seen, retried, refused)
 
-    def _discard_all(
-        self,
-        groups: Iterable[Sequence[Failure]],
-        progress: Progress | None,
-        total: int,
-        which: FailureFilter | None = None,
-        depth: int = 0,
-    ) -> int:
-        return sum(sum(self._ask(self._discard(batch))) for batch in _batches(groups, which, progress, total, depth))
+    def _discard_all(self, groups: Iterable[_Group], progress: Progress | None, total: int, depth: int = 0) -> int:
+        return sum(sum(self._ask(self._discard(batch))) for batch in _batches(groups, progress, total, depth))
 
     def _retry(self, failures: Sequence[Failure]) -> Request[list[bool | str]]:
         """True for each that is retried, False where the record is gone, else why it cannot be."""
@@ -204,7 +209,8 @@ class Failures:
             names.append(keys.none if unique is None else keys.unique(unique[0]))
             tracked = has_id and job.extra.get("track") is not False
             args += failure.raw, job.queue, payload, status_record(Status.WAITING, job) if tracked else b""
-            args += int(tracked and _is_ours(failure)), job.id, 0 if unique is None else max(1, round(unique[1]))
+            # other programs give a status only to jobs that asked for one
+            args += int(tracked and failure.is_ours), job.id, 0 if unique is None else max(1, round(unique[1]))
         return Request("retry", names, args, _outcomes)
 
     def _discard(self, failures: Sequence[Failure]) -> Request[list[bool]]:
@@ -255,18 +261,16 @@ def _retriable(failure: Failure) -> tuple[Job, bytes]:
     return failure.job, payload
 
 
-def _can_be_retried(failure: Failure) -> bool:
-    """Whether it can be among many that are retried. Ruby leaves a record where it is and adds ``retried_at``."""
+def why_not_retried(failure: Failure) -> str:
+    """Why this one is refused among many that are retried; empty when it is not. Ruby leaves a record where it is and
+    adds ``retried_at``."""
     try:
         _retriable(failure)
-    except InvalidPayload:
-        return False
-    return not failure.extra.get("retried_at")
-
-
-def _is_ours(failure: Failure) -> bool:
-    """Whether a worker of ours has written the record: other programs give a status only to jobs that asked for one."""
-    return "~" in failure.worker.partition(":")[0]
+    except InvalidPayload as error:
+        return str(error)
+    return "This failure was retried already, by a program that keeps its record" * bool(
+        failure.extra.get("retried_at")
+    )
 
 
 def _outcomes(reply: list[int | bytes]) -> list[bool | str]:
@@ -280,39 +284,27 @@ def _one(outcomes: Sequence[bool | str]) -> bool:
     return outcome
 
 
-def _in_hundreds(failures: Sequence[Failure]) -> Iterator[Sequence[Failure]]:
-    return batches(failures, MOST, lambda failure: len(failure.raw))
+class _Group(NamedTuple):
+    """Records that were looked at, and those of them that are meant."""
+
+    size: int
+    meant: Sequence[Failure]
+
+
+def _in_hundreds(failures: Sequence[Failure]) -> Iterator[_Group]:
+    for batch in batches(failures, MOST, lambda failure: len(failure.raw)):
+        yield _Group(len(batch), batch)
 
 
 def _batches(
-    groups: Iterable[Sequence[Failure]],
-    which: FailureFilter | None,
-    progress: Progress | None,
-    total: int,
-    depth: int,
+    groups: Iterable[_Group], progress: Progress | None, total: int, depth: int
 ) -> Iterator[Sequence[Failure]]:
     """Those of ``groups`` that are meant, as many at a time as one call may remove; ``depth`` records stand between the
     first group and the tail of the list."""
     done = 0
-    for group in groups:
-        meant = [failure for failure in group if which is None or which(failure)]
-        yield from batches(meant, at_once(depth + len(group)), lambda failure: len(failure.raw))
-        done += len(group)
-        depth += len(group) - len(meant)
+    for size, meant in groups:
+        yield from batches(meant, at_once(depth + size), lambda failure: len(failure.raw))
+        done += size
+        depth += size - len(meant)
         if progress is not None:
             progress(min(done, total), total)
-
-
-# -- what fits a filter ------------------------------------------------------------------------------------------------
-
-
-def _is_called(exception: str, name: str) -> bool:
-    return exception == name or re.split(r"[.:\\]", exception)[-1] == name
-
-
-def _text(failure: Failure) -> str:
-    job = failure.job
-    said = [failure.exception, failure.error, failure.queue, failure.worker, *failure.backtrace]
-    if job is not None:
-        said += job.command, job.id, json.dumps([*job.args, job.options], ensure_ascii=False)
-    return "\n".join(said)

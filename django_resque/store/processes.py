@@ -97,16 +97,17 @@ class Processes:
         pipeline.smembers(self._keys.workers)
         members, time, boards = pipeline.execute()
         now = _seconds(time)
-        found = [
-            (str(member, "utf-8", "replace"), lease) for member, lease in cast("list[tuple[bytes, float]]", members)
-        ]
-        details = self._details([member.partition(" ")[0] for member, _ in found])
-        processes = [
-            _process(member, lease, now, detail) for (member, lease), detail in zip(found, details, strict=True)
-        ]
+        processes = self.described(cast("list[tuple[bytes, float]]", members), now)
         known = {worker for process in processes for worker in process.workers}
         ids = {str(raw, "utf-8", "replace") for raw in cast("Iterable[bytes]", boards)}
         return Population(now, processes, sorted(ids - known))
+
+    @reading()
+    def described(self, members: Sequence[tuple[bytes, float]], now: float) -> list[WorkerProcessInfo]:
+        """Those that are registered as these ``members``, each with the end of its lease; one round trip."""
+        found = [(str(member, "utf-8", "replace"), lease) for member, lease in members]
+        details = self._details([member.partition(" ")[0] for member, _ in found])
+        return [_process(member, lease, now, detail) for (member, lease), detail in zip(found, details, strict=True)]
 
     def _details(self, names: Sequence[str]) -> list[list[bytes | None]]:
         if not names:

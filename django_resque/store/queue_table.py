@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -15,6 +14,7 @@ from redis import Redis
 from .keys import Keys
 from .reading import reading
 from .scripts import script
+from .working import LONGEST, read_working
 
 QUEUES = 1_000
 """Queues that are read at most."""
@@ -22,7 +22,6 @@ WORKERS = 500
 """Workers that are read at most."""
 _HEAD = 4_096
 """Bytes of a job in which the time is looked for at which it was enqueued: it stands behind the arguments."""
-_LONGEST_WORK = 65_535
 _AT_ONCE = 100
 _QUEUE_TIME = re.compile(rb'"queue_time": ?([0-9]{1,12}(?:\.[0-9]{1,9})?)[,}]')
 
@@ -43,13 +42,15 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class QueueTable:
-    """The queues by name, at one ``time`` of Redis' clock; ``count`` is how many there are, ``workers`` are the queues
-    that each worker on the boards serves, as its id says. ``trouble`` is what could not be read."""
+    """The queues by name, at one ``time`` of Redis' clock; ``count`` is how many there are, ``worker_ids`` are
+    the workers on the boards, ``workers`` the queues that each of them serves, as its id says. ``trouble`` is what
+    could not be read."""
 
     time: datetime
     queues: Sequence[QueueState]
     count: int
     all_paused: bool
+    worker_ids: Sequence[str]
     workers: Sequence[str]
     worker_count: int
     trouble: Sequence[str]
@@ -92,6 +93,7 @@ def read_queue_table(client: Redis, keys: Keys) -> QueueTable:
         queues=queues,
         count=max(count, len(queues)),
         all_paused=isinstance(pause, bytes) and pause.strip().lower() == b"true",
+        worker_ids=workers[:WORKERS],
         workers=[worker.partition(":")[2].partition(":")[2] for worker in workers[:WORKERS]],
         worker_count=worker_count,
         trouble=trouble,
@@ -107,7 +109,7 @@ def _lengths_and_running(
     for group in groups:
         pipeline.eval(source, len(group), *map(keys.queue, group), _HEAD)
     for worker in workers:
-        pipeline.getrange(keys.worker(worker), 0, _LONGEST_WORK)
+        pipeline.getrange(keys.worker(worker), 0, LONGEST - 1)
     replies = pipeline.execute(raise_on_error=False) if groups or workers else []
     lengths: dict[str, tuple[int | None, float | None]] = {}
     for group, reply in zip(groups, replies, strict=False):
@@ -126,12 +128,9 @@ def enqueued_at(payload: bytes) -> float | None:
 
 def _queues_of(replies: Sequence[Any]) -> Iterator[str]:
     for raw in replies:
-        try:
-            working = json.loads(raw) if isinstance(raw, bytes) and raw else None
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(working, dict) and isinstance(working.get("queue"), str):
-            yield working["queue"]
+        queue = read_working(raw).get("queue") if isinstance(raw, bytes) else None
+        if isinstance(queue, str):
+            yield queue
 
 
 def _text(raw: bytes) -> str:

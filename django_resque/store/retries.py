@@ -10,12 +10,14 @@ from typing import Any, Self, cast
 from redis import Redis
 
 from ..errors import InvalidPayload, StoreError
-from ..job import Job
+from ..job import Job, digest
 from ..status import Status, status_record
-from .delayed import AT_ONCE, CANCELLED_TTL, CHUNK, MOST_BYTES, Cancelled, cancelled_status
+from .delayed import AT_ONCE, CANCELLED_TTL, CHUNK, MOST_BYTES, MOST_LOOKED_THROUGH, Cancelled, Taken, cancelled_status
 from .keys import Keys
 from .reading import reading
 from .request import Request
+from .stretch import MOST, Stretch
+from .stretch import MOST_BYTES as MOST_BYTES_OF_STRETCH
 
 PUT_OFF = 60
 """Seconds by which a retry is put off that cannot go back, because its queue's key is no list."""
@@ -98,14 +100,38 @@ class Retries:
     def find(self, match: Callable[[Job], bool]) -> Iterator[WaitingRetry]:
         """The retries for which ``match`` is true, in no order; read about a thousand at a time. What is there
         throughout is found, at times more than once."""
-        return (retry for retry in self._all() if retry.job is not None and match(retry.job))
+        return (retry for retry in self.each() if retry.job is not None and match(retry.job))
 
-    def _all(self) -> Iterator[WaitingRetry]:
+    def each(self) -> Iterator[WaitingRetry]:
+        """All retries, in the same way."""
         cursor, first = 0, True
         while first or cursor:
             cursor, found = self._scan(cursor)
             first = False
             yield from (WaitingRetry.read(member, float(due)) for member, due in found)
+
+    def stretch(self, start: float | None = None, *, most: int = MOST) -> Stretch[WaitingRetry]:
+        """The first retries that are due at ``start`` (unix time; None: at any time) or later; one round trip.
+
+        Up to ``most`` of them, fewer when they are large.
+        """
+        args = ["-inf" if start is None else start, most, MOST_BYTES_OF_STRETCH]
+        found: Stretch[WaitingRetry] = self._ask(Request("retries_stretch", [self._keys.retries], args, _stretch))
+        return found
+
+    def named(self, wanted: Sequence[str], *, most: int = MOST_LOOKED_THROUGH) -> list[WaitingRetry]:
+        """Those of these retries that are among the first ``most``, each named by the SHA-1 of its member."""
+        missing, found = set(wanted), []
+        for start in range(0, most, CHUNK) if missing else ():
+            some = self.page(start, CHUNK)
+            for retry in some:
+                name = digest(retry.member)
+                if name in missing:
+                    missing.remove(name)
+                    found.append(retry)
+            if not missing or len(some) < CHUNK:
+                break
+        return found
 
     @reading()
     def _scan(self, cursor: int) -> tuple[int, list[tuple[bytes, float]]]:
@@ -126,7 +152,7 @@ class Retries:
         seen: set[bytes] = set()  # a scan may come across one twice
 
         def matching() -> Iterator[WaitingRetry]:
-            for retry in self._all():
+            for retry in self.each():
                 seen.add(retry.member.partition(b"\n")[0])
                 if retry.job is not None and match(retry.job):
                     yield retry
@@ -144,6 +170,11 @@ class Retries:
         if letters == "w":
             raise StoreError(f"{self._keys.queue(retry.queue)} is no list: nothing was done")
         return letters == "d"
+
+    def run_all(self, retries: Sequence[WaitingRetry]) -> Taken:
+        """Put ``retries`` on their queues, a hundred at a time. Those that can go nowhere stay."""
+        able = [retry for retry in retries if retry.queue]
+        return Taken.told("".join(self._take(able, "run")), stuck=len(retries) - len(able))
 
     def _take(self, retries: Iterable[WaitingRetry], act: str) -> Iterator[str]:
         keys = self._keys
@@ -175,4 +206,13 @@ def _revived(reply: list[Any]) -> Revived:
     count, left, time, trouble = reply
     return Revived(
         int(count), float(left) if left else None, float(time), [str(text, "utf-8", "replace") for text in trouble]
+    )
+
+
+def _stretch(reply: list[Any]) -> Stretch[WaitingRetry]:
+    time, found, left = reply
+    return Stretch(
+        [WaitingRetry.read(member, float(due)) for member, due in zip(found[::2], found[1::2], strict=True)],
+        left=float(left) if left else None,
+        time=float(time),
     )

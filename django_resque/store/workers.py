@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
@@ -17,9 +16,11 @@ from ..job import MAX_READABLE, Job
 from .keys import Keys
 from .reading import reading
 from .request import Request
+from .working import LONGEST, TAIL, read_working
 
 STALE_AFTER = 300
 """Seconds without a heartbeat after which Ruby's workers prune one another."""
+_LONGEST_TIME = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,21 +65,30 @@ class Workers:
     def all(self, limit: int = 500) -> list[Worker]:
         """Up to ``limit`` workers by id, in two round trips."""
         found = cast("set[bytes]", self._client.smembers(self._keys.workers))
-        ids = [str(raw, "utf-8", "replace") for raw in islice(sorted(found), limit)]
+        return self.some([str(raw, "utf-8", "replace") for raw in islice(sorted(found), limit)])
+
+    @reading()
+    def some(self, ids: Sequence[str]) -> list[Worker]:
+        """The workers with these ids, whether they are on the boards or not, in one round trip.
+
+        Where a job is longer than `LONGEST` bytes it is given without its arguments.
+        """
         if not ids:
             return []
         pipeline = self._client.pipeline(transaction=False)
-        pipeline.hmget(self._keys.heartbeats, ids)
+        pipeline.hmget(self._keys.heartbeats, list(ids))
         for worker_id in ids:
-            pipeline.get(self._keys.worker(worker_id))
-            pipeline.get(self._keys.started(worker_id))
+            pipeline.getrange(self._keys.worker(worker_id), 0, LONGEST - 1)
+            pipeline.getrange(self._keys.worker(worker_id), -TAIL, -1)
+            pipeline.getrange(self._keys.started(worker_id), 0, _LONGEST_TIME)
         beats, *rest = (
             None if isinstance(reply, Exception) else reply for reply in pipeline.execute(raise_on_error=False)
         )
         heartbeats = beats or [None] * len(ids)
+        parts = zip(ids, rest[::3], rest[1::3], rest[2::3], heartbeats, strict=True)
         return [
-            _worker(worker_id, current, started, heartbeat)
-            for worker_id, current, started, heartbeat in zip(ids, rest[::2], rest[1::2], heartbeats, strict=True)
+            _worker(worker_id, read_working(current, tail or b""), started, heartbeat)
+            for worker_id, current, tail, started, heartbeat in parts
         ]
 
     def stale_foreign(self, limit: int = 100) -> Request[list[StaleWorker]]:
@@ -138,10 +148,9 @@ def _stale(reply: list[bytes]) -> list[StaleWorker]:
     return found
 
 
-def _worker(worker_id: str, current: bytes | None, started: bytes | None, heartbeat: bytes | None) -> Worker:
+def _worker(worker_id: str, working: Mapping[str, Any], started: bytes | None, heartbeat: bytes | None) -> Worker:
     host, _, rest = worker_id.partition(":")
     pid, _, queues = rest.partition(":")
-    working = _read(current)
     payload = working.get("payload")
     queue = working.get("queue")
     return Worker(
@@ -149,22 +158,15 @@ def _worker(worker_id: str, current: bytes | None, started: bytes | None, heartb
         host=host,
         pid=pid,
         queues=queues.split(",") if queues else [],
-        started=_time(started),
-        heartbeat=_time(heartbeat),
+        started=read_time(started),
+        heartbeat=read_time(heartbeat),
         job=_job(payload, queue if isinstance(queue, str) else ""),
         run_at=parse_time(working.get("run_at")),
     )
 
 
-def _read(raw: bytes | None) -> dict[str, Any]:
-    try:
-        found = json.loads(raw or b"")
-    except (ValueError, RecursionError):
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _time(raw: bytes | None) -> datetime | None:
+def read_time(raw: bytes | None) -> datetime | None:
+    """A heartbeat or a start, as any program of the family writes it; None for what is no time."""
     text = str(raw or b"", "utf-8", "replace")
     return parse_time(int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text)
 

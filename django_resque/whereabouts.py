@@ -13,7 +13,7 @@ from .errors import InvalidPayload, StoreError
 from .failure import Failure
 from .job import Job, load_json
 from .status import Status
-from .store import DelayedJob, Glance, Hit, Parked, Seen, Stretch, WaitingRetry, store
+from .store import DelayedJob, Glance, Haystack, Hit, Parked, Seen, WaitingRetry, store
 from .store.removal import Found, read_payload
 
 LONGEST_ID = 100
@@ -54,14 +54,27 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Whereabouts:
-    """A job, where it was found, and what it is found by there: the exact bytes ``raw``, and the unix time ``due`` of
-    one that waits for its time. ``failure`` is the record of the failed list in which it was found."""
+    """A job and where it was found, by its exact bytes ``raw``. ``item`` is what it is there, in the failed list and
+    among what waits for its time."""
 
     place: Place
     raw: bytes
     job: Job
-    due: float | None = None
-    failure: Failure | None = None
+    item: Failure | DelayedJob | WaitingRetry | None = None
+
+    @property
+    def failure(self) -> Failure | None:
+        return self.item if isinstance(self.item, Failure) else None
+
+    @property
+    def due(self) -> float | None:
+        """When it waits no longer (unix time)."""
+        match self.item:
+            case DelayedJob():
+                return float(self.item.second)
+            case WaitingRetry():
+                return self.item.due
+        return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +129,7 @@ def _known(job_id: str, first: Glance, found: Whereabouts | None, whole: bool) -
     return Known(job_id, first.time, looked.seen, looked.status, looked.output, found, whole, first.trouble)
 
 
-_Part = tuple[Stretch, Mapping[str, Place]]
+_Part = tuple[Haystack, Mapping[str, Place]]
 """What is to be looked through, and where each of its keys is."""
 _Places = Sequence[_Part]
 
@@ -142,44 +155,44 @@ def _around(due: float | None) -> Sequence[int]:
     return [] if due is None else range(math.floor(due) - _SKEW, math.ceil(due) + _SKEW + 1)
 
 
-def _stretch(places: Mapping[str, Place], most: int = 10_000, *, tail: bool = False) -> _Part:
-    return Stretch(list(places), most, tail), places
+def _haystack(places: Mapping[str, Place], most: int = 10_000, *, tail: bool = False) -> _Part:
+    return Haystack(list(places), most, tail), places
 
 
 def _workers(first: Glance) -> _Part:
     named = [first.seen.worker] if first.seen is not None and first.seen.worker else []
     ids = dict.fromkeys([*named, *first.workers][:MOST_WORKERS])
-    return _stretch({store().keys.worker(worker): Place(Kind.WORKER, worker) for worker in ids}, len(ids))
+    return _haystack({store().keys.worker(worker): Place(Kind.WORKER, worker) for worker in ids}, len(ids))
 
 
 def _queue(name: str) -> _Part:
-    return _stretch({store().keys.queue(name): Place(Kind.QUEUE, name)} if name else {})
+    return _haystack({store().keys.queue(name): Place(Kind.QUEUE, name)} if name else {})
 
 
 def _queues(first: Glance) -> _Part:
-    return _stretch({store().keys.queue(name): Place(Kind.QUEUE, name) for name in first.queues})
+    return _haystack({store().keys.queue(name): Place(Kind.QUEUE, name) for name in first.queues})
 
 
 def _parked(first: Glance) -> _Part:
-    return _stretch({store().keys.parked(name): Place(Kind.PARKED, name) for name in first.parking})
+    return _haystack({store().keys.parked(name): Place(Kind.PARKED, name) for name in first.parking})
 
 
 def _delayed(seconds: Sequence[int]) -> _Part:
-    return _stretch({store().keys.delayed(second): Place(Kind.DELAYED, str(second)) for second in seconds})
+    return _haystack({store().keys.delayed(second): Place(Kind.DELAYED, str(second)) for second in seconds})
 
 
 def _retries() -> _Part:
-    return _stretch({store().keys.retries: Place(Kind.RETRIES)})
+    return _haystack({store().keys.retries: Place(Kind.RETRIES)})
 
 
 def _failed() -> _Part:
-    return _stretch({store().keys.failed: Place(Kind.FAILED)}, tail=True)
+    return _haystack({store().keys.failed: Place(Kind.FAILED)}, tail=True)
 
 
 def _seek(job_id: str, places: _Places) -> tuple[Whereabouts | None, bool]:
     text = json.dumps(job_id, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    hits = store().seek(text, [stretch for stretch, _places in places])
-    by_key = {key: place for _stretch, named in places for key, place in named.items()}
+    hits = store().seek(text, [haystack for haystack, _places in places])
+    by_key = {key: place for _haystack, named in places for key, place in named.items()}
     read = (_read(hit, by_key[hit.key]) for hit in hits.found)
     return next((each for each in read if each is not None and each.job.id == job_id), None), hits.whole
 
@@ -220,17 +233,17 @@ def _current(raw: bytes) -> Job | None:
 def _of_delayed(delayed: DelayedJob) -> Whereabouts | None:
     if delayed.job is None:
         return None
-    return Whereabouts(Place(Kind.DELAYED), delayed.raw, delayed.job, float(delayed.second))
+    return Whereabouts(Place(Kind.DELAYED), delayed.raw, delayed.job, delayed)
 
 
 def _of_retry(retry: WaitingRetry) -> Whereabouts | None:
-    return None if retry.job is None else Whereabouts(Place(Kind.RETRIES), retry.member, retry.job, retry.due)
+    return None if retry.job is None else Whereabouts(Place(Kind.RETRIES), retry.member, retry.job, retry)
 
 
 def _of_failure(failure: Failure) -> Whereabouts | None:
     if failure.job is None:
         return None
-    return Whereabouts(Place(Kind.FAILED), failure.raw, failure.job, failure=failure)
+    return Whereabouts(Place(Kind.FAILED), failure.raw, failure.job, failure)
 
 
 # -- everywhere --------------------------------------------------------------------------------------------------------
@@ -281,17 +294,13 @@ def _failures_of(job_id: str) -> Iterator[Failure]:
 # -- taking it away ----------------------------------------------------------------------------------------------------
 
 
-def cancel(found: Whereabouts) -> bool:
-    """Take a job that waits out of its place, by its exact bytes. False when it is not there any more: it may be
-    performed. Raises a `StoreError`, also for a place in which no job waits."""
-    place, job = found.place, found.job
+def take_out(found: Whereabouts) -> bool:
+    """Take a job out of its queue, or out of those that are parked, by its exact bytes; its status says so. False when
+    it is not there any more: it is performed then. Raises a `StoreError`, also where no job waits in such a place."""
+    place, element = found.place, Found(found.raw, found.job)
     match place.kind:
         case Kind.QUEUE:
-            return store().ask(store().queues.dequeue(place.name, [Found(found.raw, job)])) == [True]
+            return store().ask(store().queues.dequeue(place.name, [element])) == [True]
         case Kind.PARKED:
-            return store().ask(store().parked.dequeue(place.name, [Found(found.raw, job)])) == [True]
-        case Kind.DELAYED:
-            return bool(store().delayed.cancel([DelayedJob.read(int(found.due or 0), found.raw)]))
-        case Kind.RETRIES:
-            return bool(store().retries.cancel([WaitingRetry.read(found.raw, found.due or 0.0)]))
-    raise StoreError(f"{job} does not wait: it is at {place}")
+            return store().ask(store().parked.dequeue(place.name, [element])) == [True]
+    raise StoreError(f"{found.job} is not in a queue, but at {place}")

@@ -23,7 +23,7 @@ from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
-from .failures import FailureFilter, Failures, Retried
+from .failures import Failures, Retried
 from .glance import Glance, read_glance
 from .keys import Keys
 from .line import Line
@@ -41,7 +41,7 @@ from .request import Request
 from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
 from .retries import Retries, Revived, WaitingRetry
 from .schedule import Fired, Schedule, Timetable
-from .seek import Hit, Hits, Stretch, seek
+from .seek import Haystack, Hit, Hits, seek
 from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
@@ -73,6 +73,7 @@ __all__ = [
     "Forgotten",
     "Found",
     "Glance",
+    "Haystack",
     "Health",
     "Hit",
     "Hits",
@@ -221,9 +222,10 @@ class Store:
         """What there is to know about one job, and where it might be; in one round trip."""
         return read_glance(self.client, self.keys, status_id)
 
-    def seek(self, text: bytes, stretches: Sequence[Stretch]) -> Hits:
+    def seek(self, text: bytes, haystacks: Sequence[Haystack]) -> Hits:
         """What contains ``text``, in one round trip."""
-        return seek(self.client, text, stretches)
+        return seek(self.client, text, haystacks)
+
     def worker_table(self) -> WorkerTable:
         """All workers at a glance, in two round trips."""
         return read_worker_table(self.client, self.keys, self.processes)

@@ -29,7 +29,7 @@ class Hit(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Stretch:
+class Haystack:
     """Keys of lists, sorted sets or strings to be looked through, ``most`` elements of all of them together.
 
     Of long lists it is both ends, or with ``tail`` the last elements alone.
@@ -56,10 +56,10 @@ class _Call(NamedTuple):
 
 
 @reading()
-def seek(client: Redis, text: bytes, stretches: Sequence[Stretch]) -> Hits:
-    """The elements that contain ``text``, in the order of ``stretches``; in one round trip. A key of another type has
+def seek(client: Redis, text: bytes, haystacks: Sequence[Haystack]) -> Hits:
+    """The elements that contain ``text``, in the order of ``haystacks``; in one round trip. A key of another type has
     none. Raises a `StoreError`."""
-    calls = [call for stretch in stretches for call in _calls(stretch)]
+    calls = [call for haystack in haystacks for call in _calls(haystack)]
     if not calls:
         return Hits((), True)
     pipeline: Any = client.pipeline(transaction=False)
@@ -77,19 +77,19 @@ def seek(client: Redis, text: bytes, stretches: Sequence[Stretch]) -> Hits:
     return Hits(list(found), whole)
 
 
-def _calls(stretch: Stretch) -> Iterator[_Call]:
-    if not stretch.keys:
+def _calls(haystack: Haystack) -> Iterator[_Call]:
+    if not haystack.keys:
         return
-    each = max(1, stretch.most // len(stretch.keys))
+    each = max(1, haystack.most // len(haystack.keys))
     if each < AT_ONCE:
-        keys = iter(stretch.keys)
+        keys = iter(haystack.keys)
         while some := list(islice(keys, AT_ONCE // each)):
-            yield _Call(some, -each if stretch.tail else 0, -1 if stretch.tail else each - 1, each)
+            yield _Call(some, -each if haystack.tail else 0, -1 if haystack.tail else each - 1, each)
         return
     windows = each // AT_ONCE
     reach = windows * AT_ONCE
-    at_tail = windows if stretch.tail else windows // 2
-    for key in stretch.keys:
+    at_tail = windows if haystack.tail else windows // 2
+    for key in haystack.keys:
         for at in range(0, (windows - at_tail) * AT_ONCE, AT_ONCE):
             yield _Call([key], at, at + AT_ONCE - 1, reach)
         for at in range(0, at_tail * AT_ONCE, AT_ONCE):

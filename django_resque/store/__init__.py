@@ -25,6 +25,7 @@ from .ends import End, read_head, read_tail
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
 from .failures import Failures, Retried
+from .glance import Glance, read_glance
 from .job_counts import Count, JobCounts, job_counts
 from .keys import Keys
 from .line import Line
@@ -43,6 +44,7 @@ from .request import Request
 from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
 from .retries import Retries, Revived, WaitingRetry
 from .schedule import Fired, Schedule, Timetable
+from .seek import Haystack, Hit, Hits, seek
 from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
@@ -75,7 +77,11 @@ __all__ = [
     "Fired",
     "Forgotten",
     "Found",
+    "Glance",
+    "Haystack",
     "Health",
+    "Hit",
+    "Hits",
     "JobCounts",
     "LastJob",
     "Line",
@@ -84,6 +90,7 @@ __all__ = [
     "Outcome",
     "Outgoing",
     "Overview",
+    "Parked",
     "Past",
     "Point",
     "Population",
@@ -218,6 +225,14 @@ class Store:
         """All queues at a glance, in two round trips."""
         return read_queue_table(self.client, self.keys)
 
+    def glance(self, status_id: str) -> Glance:
+        """What there is to know about one job, and where it might be; in one round trip."""
+        return read_glance(self.client, self.keys, status_id)
+
+    def seek(self, text: bytes, haystacks: Sequence[Haystack]) -> Hits:
+        """What contains ``text``, in one round trip."""
+        return seek(self.client, text, haystacks)
+
     def worker_table(self) -> WorkerTable:
         """All workers at a glance, in two round trips."""
         return read_worker_table(self.client, self.keys, self.processes)
@@ -225,6 +240,7 @@ class Store:
     def past(self, names: Sequence[str]) -> Past:
         """What has become of these entries of the schedule, in two round trips."""
         return read_past(self.client, self.keys, self.statuses, names)
+
     def queue_view(self, name: str) -> QueueView:
         """A single queue at a glance, in two round trips."""
         return read_queue_view(self.client, self.keys, name)

@@ -38,6 +38,11 @@ class JobRow:
     buttons: Sequence[Button] = ()
 
     @property
+    def again(self) -> bool:
+        """Whether an attempt of it has failed."""
+        return self.attempt not in ("", "1")
+
+    @property
     def name(self) -> str:
         """By which its tick box is told from the others."""
         return f"{self.line} {self.id}".strip()

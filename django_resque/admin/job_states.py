@@ -13,7 +13,8 @@ from ..errors import StoreError, StoreUnavailable
 from ..failure import Failure
 from ..status import Status
 from ..store import Count, DelayedJob, JobCounts, Seen, Store, Stretch, WaitingRetry
-from ..store.job_counts import COMPLETE
+from ..store.job_counts import is_complete
+from ..store.stretch import MOST
 from . import items
 from .items import Item
 from .job_filter import JobFilter, Sifted, sift
@@ -133,15 +134,17 @@ def _several(
     return Listed.of(sifted, count.number, more=count.more)
 
 
-def _later(
-    asked: Asked, stretch: Callable[[Store], Stretch[DelayedJob] | Stretch[WaitingRetry]], count: Count
-) -> Listed:
-    found = stretch(asked.store)
+def _later(asked: Asked, stretch: Callable[[int], Stretch[DelayedJob] | Stretch[WaitingRetry]], count: Count) -> Listed:
+    """``stretch`` reads so many of them."""
+    everything = asked.fits.is_empty
+    found = stretch(min(MOST, asked.start + SIZE + 1) if everything else MOST)
     those = list(map(Waiting, found.items))
-    sifted = sift(those, lambda each: each.raw, items.later, asked.fits, start=asked.start, size=SIZE)
     trouble = [line(text, MESSAGE) for text in found.trouble]
-    there_are = max(count.number, len(those))
-    return Listed.of(sifted, there_are, more=found.left is not None and count.more, trouble=trouble)
+    sifted = sift(those, lambda each: each.raw, items.later, asked.fits, start=asked.start, size=SIZE)
+    if everything and (sifted.more or found.left is None):
+        shown = [item for _place, item in sifted.shown]
+        return Listed(shown, sifted.more, None if count.more else max(count.number, len(those)), trouble=trouble)
+    return Listed.of(sifted, max(count.number, len(those)), more=count.more, trouble=trouble)
 
 
 def _running(asked: Asked) -> Listed:
@@ -159,7 +162,7 @@ def running(store: Store, counts: JobCounts, fits: JobFilter) -> list[Item]:
 
 def _done(asked: Asked) -> Listed:
     recent = asked.store.recent_head()
-    complete = [raw for raw in recent.elements if raw.startswith(COMPLETE)]
+    complete = list(filter(is_complete, recent.elements))
     sifted = sift(complete, bytes, items.ended, asked.fits, start=asked.start, size=SIZE)
     if recent.whole or sifted.more:
         return Listed.of(sifted, len(complete))
@@ -190,19 +193,17 @@ STATES: Mapping[str, State] = {
         lambda counts: counts.queued,
         _queued,
         gettext_lazy("Waiting for"),
-        columns=("attempt",),
     ),
     "parked": State(
         gettext_lazy("Waiting for a permit"),
         lambda counts: counts.waiting_for_a_permit,
         _parked,
         gettext_lazy("Waiting for"),
-        columns=("attempt",),
     ),
     "scheduled": State(
         gettext_lazy("Scheduled"),
         lambda counts: counts.scheduled,
-        lambda asked: _later(asked, lambda store: store.delayed.stretch(), asked.counts.scheduled),
+        lambda asked: _later(asked, lambda most: asked.store.delayed.stretch(most=most), asked.counts.scheduled),
         gettext_lazy("Due in"),
     ),
     "running": State(
@@ -215,7 +216,7 @@ STATES: Mapping[str, State] = {
     "retrying": State(
         gettext_lazy("Retrying"),
         lambda counts: Count(counts.retrying),
-        lambda asked: _later(asked, lambda store: store.retries.stretch(), Count(asked.counts.retrying)),
+        lambda asked: _later(asked, lambda most: asked.store.retries.stretch(most=most), Count(asked.counts.retrying)),
         gettext_lazy("Due in"),
         columns=("attempt",),
     ),

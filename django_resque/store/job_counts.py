@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, Self
 
-from ..status import Status
 from .keys import Keys
 from .request import Request
 
@@ -15,8 +15,7 @@ NAMES = 1_000
 """Queues, workers and keys of concurrency that are looked at at most, each."""
 MOST = 1_000
 """Delayed seconds, and jobs that ended last, that are looked at at most, each."""
-COMPLETE = b'{"status":%d,' % Status.COMPLETE
-"""How the status of a job begins that is complete."""
+_COMPLETE = re.compile(rb'\{"status": ?4,')
 
 
 class Count(NamedTuple):
@@ -78,14 +77,19 @@ class JobCounts:
             retrying=retrying,
             done=Count(complete, ended_left > 0),
             failed=failed,
-            trouble=list(map(_text, trouble)),
+            trouble=list(dict.fromkeys(map(_text, trouble))),
         )
 
 
 def job_counts(keys: Keys) -> Request[JobCounts]:
     """Count them, as far as that is bounded."""
     names = [keys.queues, keys.delayed_schedule, keys.workers, keys.retries, keys.recent, keys.failed, keys.parking]
-    return Request("job_counts", names, [keys.prefix, NAMES, MOST, COMPLETE], JobCounts.read)
+    return Request("job_counts", names, [keys.prefix, NAMES, MOST], JobCounts.read)
+
+
+def is_complete(status: bytes) -> bool:
+    """Whether this is the status of a job that is complete; without taking it apart."""
+    return _COMPLETE.match(status) is not None
 
 
 def _lengths(reply: Sequence[Any]) -> dict[str, int | None]:

@@ -56,6 +56,7 @@ class QueuePage(Page):
                 trouble.append(reason(error))
         job_actions = [action for action in ON_JOBS if visit.may(action.permission)]
         buttons = [Button(action.label, visit.url(action.slug, name=name)) for action in job_actions]
+        for_one = [button for button, action in zip(buttons, job_actions, strict=True) if not isinstance(action, Move)]
         total, more = found.total, found.more
         return {
             "title": _("Queue %(name)s") % {"name": line(name)} if name else self.title,
@@ -75,10 +76,10 @@ class QueuePage(Page):
             "all_paused": view.all_paused,
             "trouble": trouble,
             "rows": [
-                JobRow.of(item, visit, view.time, place=place + 1, buttons=buttons) for place, item in found.shown
+                JobRow.of(item, visit, view.time, place=place + 1, buttons=for_one) for place, item in found.shown
             ],
             "time_title": _("Waiting for"),
-            "columns": ("place", "attempt"),
+            "columns": ("place",),
             "looked": looked,
             "pager": Pager.of(visit, start=start, shown=len(found.shown), total=total, more=more, size=SIZE),
             "buttons": buttons,

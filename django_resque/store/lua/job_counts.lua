@@ -1,7 +1,6 @@
 -- How many jobs there are in each state. For looking alone.
 -- KEYS: 1 queues, 2 the delayed schedule, 3 workers, 4 the retries, 5 the jobs that ended last, 6 failed, 7 parking
--- ARGV: 1 the prefix of all keys, 2 most queues, workers and keys of concurrency, each, 3 most seconds and ended jobs, each,
---       4 how the status of a job begins that is complete
+-- ARGV: 1 the prefix of all keys, 2 most queues, workers and keys of concurrency, each, 3 most seconds and ended jobs, each
 -- Builds from the prefix: queue:<q>, delayed:<second>, worker:<id>, django:parked:<key>
 -- Returns {{seconds, microseconds}, {queue, length or -1, …}, queues in all, {key of concurrency, parked, …}, such keys in
 --         all, delayed, seconds that were left out, {worker that has a job, …}, workers that were left out, retries,
@@ -46,7 +45,7 @@ end
 
 local complete, ended = 0, ask({}, 'LRANGE', KEYS[5], 0, ARGV[3] - 1)
 for _, status in ipairs(ended) do
-  if string.sub(status, 1, #ARGV[4]) == ARGV[4] then
+  if string.find(status, '^{"status": ?4,') then -- complete
     complete = complete + 1
   end
 end

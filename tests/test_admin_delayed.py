@@ -13,9 +13,10 @@ from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from django_resque import enqueue_in, using
+from django_resque.admin import waiting
 from django_resque.job import Job, digest
 from django_resque.store import store
-from tests.dashboard import act, page, round_trips, url
+from tests.dashboard import act, page, round_trips, text_of, url
 from tests.test_store_stretch import SECOND, delay, retry
 
 SCHEDULE = "resque:delayed_queue_schedule"
@@ -350,6 +351,27 @@ def test_two_items_that_are_the_same_to_the_byte_are_taken_one_at_a_time(
     act(admin_client, "delayed/run", {"one": key(SECOND, raw)})
     assert clean_redis.lrange("resque:queue:mail", 0, -1) == [raw]
     assert clean_redis.lrange(f"resque:delayed:{SECOND}", 0, -1) == [raw]
+
+
+def test_so_much_is_dealt_with_at_once_and_no_more(admin_client: Client, clean_redis: redis.Redis, monkeypatch):
+    delay(clean_redis, SECOND, *(Job("act", (number,), queue="mail").delayed_item() for number in range(30)))
+    monkeypatch.setattr(waiting, "MOST_AT_ONCE", 20)
+    asked = text_of(admin_client.post(url("delayed/run"), {"all": "yes"}))
+    assert "Run 20 jobs now? They go to their queues. Not all were looked through: there are too many." in asked
+    monkeypatch.setattr(waiting, "MOST_BYTES", 1_000)
+    act(admin_client, "delayed/run", {"all": "yes"})
+    assert 5 < clean_redis.llen("resque:queue:mail") < 15
+
+
+def test_a_fragment_is_the_same_as_long_as_nothing_changes(admin_client: Client, clean_redis: redis.Redis):
+    delay(clean_redis, SECOND, Job("act").delayed_item())
+    delay(clean_redis, 1_700_000_000, Job("act").delayed_item())
+    retry(clean_redis, SECOND, 1)
+    for query in ({}, {"kind": "retries"}):
+        etags = {
+            admin_client.get(url("delayed", **query), headers={"X-Resque-Fragment": "yes"})["ETag"] for _ in range(2)
+        }
+        assert len(etags) == 1
 
 
 @pytest.mark.parametrize("slug", ["delayed/run", "delayed/move", "delayed/cancel"])

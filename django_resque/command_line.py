@@ -19,12 +19,15 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from .job import Job
+from .job import UNPRINTABLE, Job
 from .log_format import clean
 from .signature import UNREADABLE, Level, Option, Signature
 
 MAX_REPEATED = 20
 _NUMBER = re.compile(r"-\.?[0-9]")
+_UNPRINTABLE = re.compile(f"[{UNPRINTABLE}]")
+_HALF = re.compile("[\ud800-\udfff]")
+"""Half of a surrogate pair."""
 
 
 def write(
@@ -131,6 +134,29 @@ def _same(value: Any, parsed: Any) -> bool:
     if equals is object.__eq__:
         return type(value) is type(parsed)  # an open file, say, equals nothing but itself
     return bool(value == parsed)
+
+
+# -- for a shell -------------------------------------------------------------------------------------------------------
+
+
+def to_type(argv: Sequence[str]) -> str | None:
+    """``manage.py`` and these words as one line for a shell (bash, zsh, ksh): control characters and marks that turn
+    the direction of writing are escaped in it, so that it can be shown, copied and pasted without harm. None when no
+    command line can have such a word."""
+    if any("\0" in word or _HALF.search(word) for word in argv):
+        return None
+    return " ".join(["manage.py", *map(_quoted, argv)])
+
+
+def _quoted(word: str) -> str:
+    if clean(word) == word:
+        return shlex.quote(word)
+    escaped = word.replace("\\", "\\\\").replace("'", "\\'")
+    return f"$'{_UNPRINTABLE.sub(_escape, escaped)}'"
+
+
+def _escape(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}"  # all of them are in the first plane; \xff would be a byte
 
 
 # -- for the eye -------------------------------------------------------------------------------------------------------

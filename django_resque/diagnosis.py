@@ -65,7 +65,7 @@ def diagnose() -> Diagnosis:
         server = store().server.info()
     except ResqueError as error:
         return Diagnosis([_error("redis", f"Redis is not available: {error}", _START_REDIS)])
-    findings = list(_of_server(server))
+    findings = list(of_server(server))
     for part in (_of_workers_and_queues, _of_delayed, _of_schedule):
         try:
             findings += part()
@@ -91,7 +91,8 @@ def _warning(topic: str, what: str, advice: str) -> Finding:
 # -- the server --------------------------------------------------------------------------------------------------------
 
 
-def _of_server(server: ServerInfo) -> Iterator[Finding]:
+def of_server(server: ServerInfo) -> Iterator[Finding]:
+    """What is wrong with a server that describes itself so."""
     if server.version and server.version_numbers < LEAST_VERSION:
         yield _error("version", f"The server is {server.name} {server.version}.", "Use Redis 6.2 or newer, or Valkey.")
     if server.role in ("slave", "replica"):
@@ -126,6 +127,13 @@ def _of_memory(server: ServerInfo) -> Iterator[Finding]:
         yield finding(
             "eviction",
             f"maxmemory-policy is {server.policy}: the server deletes queues when its memory is full.",
+            "Set maxmemory-policy noeviction; keep caches on another server.",
+        )
+    elif server.policy.startswith("volatile-"):
+        yield _warning(
+            "eviction",
+            f"maxmemory-policy is {server.policy}: when its memory is full, the server deletes what says how jobs are"
+            " and what keeps them from being enqueued twice.",
             "Set maxmemory-policy noeviction; keep caches on another server.",
         )
     if server.max_memory and server.memory >= ALMOST_FULL * server.max_memory:

@@ -16,10 +16,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from .errors import InvalidPayload
-from .job import MAX_READABLE, Job, digest, dump_json, json_members, load_json
+from .job import MAX_READABLE, Job, check_shape, digest, dump_json, json_members, load_json
 
 KEPT_OF_A_LARGE_PAYLOAD = 2048
 """Bytes that a failure record keeps of a payload which is too large to be read."""
+MANY_BRACKETS = 100
+"""So many have to be in a record before it is worth while to see whether it is nested deeply."""
 
 _FORMATS = (
     "%Y/%m/%d %H:%M:%S %z",  # Ruby and ours: 2026/11/20 13:21:45 UTC
@@ -56,6 +58,16 @@ class Failure:
         return digest(self.raw)
 
     @property
+    def is_unreadable(self) -> bool:
+        """Whether it is no JSON object, or an empty one: then its beginning stands for the error."""
+        return self.job is None and self.error == _beginning(self.raw)
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a worker of ours has written it."""
+        return "~" in self.worker.partition(":")[0]
+
+    @property
     def job_id(self) -> str:
         """The id of its job, where the record tells it; a job without one is given another each time it is read."""
         return self.job.id if self.job is not None and self.job.id.encode() in self.raw else ""
@@ -74,9 +86,9 @@ class Failure:
         return cls(
             raw=raw,
             failed_at=parse_time(record.get("failed_at")),
-            job=_job(record.get("payload"), queue),
+            job=_job(raw, record.get("payload"), queue),
             exception=text_in(record.get("exception")),
-            error=text_in(record.get("error")) if record else str(raw[:2048], "utf-8", "backslashreplace"),
+            error=text_in(record.get("error")) if record else _beginning(raw),
             backtrace=[text_in(line) for line in backtrace] if isinstance(backtrace, list) else [],
             worker=text_in(record.get("worker")),
             queue=queue,
@@ -204,13 +216,32 @@ def text_in(value: object) -> str:
     """What stands in a record where a text should stand."""
     if value is None:
         return ""
-    return printable(value if isinstance(value, str) else json.dumps(value))
+    try:
+        return printable(value if isinstance(value, str) else json.dumps(value))
+    except RecursionError:  # as deeply nested as can just be read
+        return ""
 
 
-def _job(payload: object, queue: str) -> Job | None:
-    if not isinstance(payload, dict):
+def _beginning(raw: bytes) -> str:
+    return str(raw[:2048], "utf-8", "backslashreplace")
+
+
+def _job(raw: bytes, payload: object, queue: str) -> Job | None:
+    if not isinstance(payload, dict) or is_extreme(raw, payload):
         return None
     try:
         return Job.from_mapping(payload, queue)
     except InvalidPayload:
         return None
+
+
+def is_extreme(raw: bytes, payload: Any) -> bool:
+    """Whether ``payload``, which stands in ``raw``, is one that no worker of ours would look into, such as a deeply
+    nested one."""
+    if raw.count(b"[") + raw.count(b"{") < MANY_BRACKETS:
+        return False
+    try:
+        check_shape(payload)
+    except InvalidPayload:
+        return True
+    return False

@@ -173,7 +173,7 @@ class Recurring:
             return
         done = due.done if len(items) == len(due.slots) else items[-1][0]
         self._request(
-            self._schedule.fire(plan.entry.name, self._version, items, done),
+            self._schedule.fire(plan.entry.name, self._version, items, done, due.missed),
             lambda fired: self._fired(plan, due, items, fired),
         )
 

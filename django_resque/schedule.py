@@ -142,6 +142,10 @@ class ScheduleEntry:
         """The first slot after ``last``; None when there is none within 50 years."""
         return next(self._from(last), None)
 
+    def next_slots(self, last: float, count: int) -> list[int]:
+        """The first ``count`` slots after ``last``; fewer when there are not so many within 50 years."""
+        return list(itertools.islice(self._from(last), count))
+
     def last_slots(self, last: float, until: int, limit: int) -> list[int]:
         """The last slots after ``last``, up to and including ``until``, ``limit`` of them at most, in their order."""
         start = math.floor(last)

@@ -14,7 +14,7 @@ from .hint import did_you_mean
 from .job import Job
 from .recurring import entry_of, written
 from .schedule import ScheduleEntry, describe
-from .store import Timetable, store
+from .store import store
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +22,10 @@ class Listed:
     """An entry of the schedule, as it is now.
 
     ``origin`` is ``"settings"`` or ``"run time"``. ``next_slot`` is when it is due next, None when it is paused or
-    cannot be used; ``last_slot`` the slot up to which all is done with, None when it has not been due yet; both are
-    unix seconds. ``description`` says in words when it is due. ``entry`` is None, and ``problem`` says why, when it
-    cannot be used.
+    cannot be used; ``last_slot`` the slot up to which all is done with, None when it has not been due yet. ``overdue``
+    is the first slot that has passed and is not done with: it comes a moment later, or there is nobody to see to it.
+    All are unix seconds. ``description`` says in words when it is due. ``entry`` is None, and ``problem`` says why,
+    when it cannot be used.
     """
 
     name: str
@@ -33,21 +34,93 @@ class Listed:
     entry: ScheduleEntry | None = None
     next_slot: int | None = None
     last_slot: int | None = None
+    overdue: int | None = None
     description: str = ""
     problem: str = ""
+
+    def next_slots(self, count: int) -> list[int]:
+        """The next ``count`` slots, `next_slot` first."""
+        if self.entry is None or self.next_slot is None:
+            return []
+        return self.entry.next_slots(self.next_slot - 1, count)
+
+
+class Listing:
+    """The schedule as it was when this was made, one round trip: entries are read when they are asked for.
+
+    Raises a `StoreError`.
+    """
+
+    def __init__(self) -> None:
+        self._settings = config().schedule
+        self._timetable = store().ask(store().schedule.load())
+
+    @property
+    def time(self) -> float:
+        """Redis' clock (unix time)."""
+        return self._timetable.time
+
+    @property
+    def left_out(self) -> int:
+        """How many entries of run time are not read, because they are too many; then none of them is."""
+        return self._timetable.left_out
+
+    @property
+    def names(self) -> list[str]:
+        """The names of all entries, sorted."""
+        return sorted({*self._settings, *self._timetable.entries})
+
+    def __getitem__(self, name: str) -> Listed:
+        """The entry of this name. Raises `ScheduleError` when there is none."""
+        self._check_known(name)
+        timetable, settings = self._timetable, self._settings
+        origin = "settings" if name in settings else "run time"
+        paused = name in timetable.paused
+        last_slot = timetable.slots.get(name)
+        try:
+            found = (
+                ScheduleEntry.from_mapping(name, settings[name])
+                if name in settings
+                else entry_of(name, timetable.entries[name])
+            )
+        except ConfigurationError as error:
+            return Listed(name, origin, paused, last_slot=last_slot, problem=str(error))
+        base = timetable.base(name, found.digest)
+        first = None if paused else found.slot_after(base)
+        overdue = first if first is not None and first <= timetable.time else None
+        return Listed(
+            name,
+            origin,
+            paused,
+            entry=found,
+            next_slot=found.slot_after(timetable.time) if overdue is not None else first,
+            last_slot=last_slot,
+            overdue=overdue,
+            description=describe(found),
+        )
+
+    def raw(self, name: str) -> bytes:
+        """The entry as it was added at run time. Raises `ScheduleError` when there is none of this name, or it stands
+        in the settings."""
+        self._check_known(name)
+        _check_is_not_of_the_settings(name)
+        return self._timetable.entries[name]
+
+    def _check_known(self, name: str) -> None:
+        known = {*self._settings, *self._timetable.entries}
+        if name not in known:
+            raise ScheduleError(f"The schedule has no entry {name!r}{did_you_mean(name, known)}")
 
 
 def entries() -> list[Listed]:
     """All entries of the schedule, by name: those of this project's settings, and those added at run time."""
-    timetable = store().ask(store().schedule.load())
-    return [_listed(name, timetable) for name in sorted({*config().schedule, *timetable.entries})]
+    listing = Listing()
+    return [listing[name] for name in listing.names]
 
 
 def entry(name: str) -> Listed:
     """One of them. Raises `ScheduleError` when there is none of this name."""
-    timetable = store().ask(store().schedule.load())
-    _check_known(name, timetable)
-    return _listed(name, timetable)
+    return Listing()[name]
 
 
 def add(name: str, mapping: Mapping[str, Any]) -> ScheduleEntry:
@@ -66,10 +139,7 @@ def change(name: str, **changes: Any) -> ScheduleEntry:
     Raises as `add`, and `ScheduleError` when there is none of this name, it stands in the settings, or somebody else
     changes it at the same time.
     """
-    timetable = store().ask(store().schedule.load())
-    _check_known(name, timetable)
-    _check_is_not_of_the_settings(name)
-    raw = timetable.entries[name]
+    raw = Listing().raw(name)
     mapping = entry_of(name, raw).to_mapping()
     for one, other in (("cron", "every"), ("every", "cron")):
         if changes.get(one) is not None and other not in changes:
@@ -145,37 +215,6 @@ def _digest(name: str, raw: bytes) -> str:
         return entry_of(name, raw).digest
     except ConfigurationError:
         return ""
-
-
-def _listed(name: str, timetable: Timetable) -> Listed:
-    settings = config().schedule
-    origin = "settings" if name in settings else "run time"
-    paused = name in timetable.paused
-    last_slot = timetable.slots.get(name)
-    try:
-        found = (
-            ScheduleEntry.from_mapping(name, settings[name])
-            if name in settings
-            else entry_of(name, timetable.entries[name])
-        )
-    except ConfigurationError as error:
-        return Listed(name, origin, paused, last_slot=last_slot, problem=str(error))
-    after = max(timetable.base(name, found.digest), timetable.time)
-    return Listed(
-        name,
-        origin,
-        paused,
-        entry=found,
-        next_slot=None if paused else found.slot_after(after),
-        last_slot=last_slot,
-        description=describe(found),
-    )
-
-
-def _check_known(name: str, timetable: Timetable) -> None:
-    known = {*config().schedule, *timetable.entries}
-    if name not in known:
-        raise ScheduleError(f"The schedule has no entry {name!r}{did_you_mean(name, known)}")
 
 
 def _check_is_not_of_the_settings(name: str) -> None:

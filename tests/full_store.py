@@ -66,7 +66,7 @@ def fill(client: redis.Redis, text: str) -> None:
     pipeline.sadd("resque:workers", *ids)
     working = {"queue": text, "run_at": text, "worker": text}
     for at, worker in enumerate(ids):
-        current = {**working, "payload": json.loads(raw)} if at % 2 else {**working, "payload": text}
+        current = {**working, "payload": json.loads(raw) if at else text}
         pipeline.set(f"resque:worker:{worker}", json.dumps(current))
         pipeline.set(f"resque:worker:{worker}:started", text)
         pipeline.hset("resque:workers:heartbeat", worker, text)
@@ -111,7 +111,8 @@ def fill(client: redis.Redis, text: str) -> None:
     pipeline.sadd("resque:django:schedule:paused", text)
     pipeline.set("resque:django:scheduler", text)
     pipeline.set("resque:resque:resque_scheduler_master_lock", text)
-    pipeline.zadd("resque:django:processes", {f"{PROCESS} {text}": NOW + 30, text: NOW + 30, f"dead {text}": NOW - 600})
+    leases = {f"{PROCESS} {text}": NOW + 3_600, text: NOW + 30, f"dead {text}": NOW - 600}
+    pipeline.zadd("resque:django:processes", leases)
     info = dict.fromkeys(
         ("kind", "host", "queues", "launch", "seal", "log", "cwd", "version", "memory", "pid", "started"), text
     )

@@ -231,6 +231,12 @@ class SentinelGroup:
 
     def agree(self) -> bool:
         """Whether all servers and Sentinels that run say the same of each other, and the replica has all data."""
+        try:
+            return self._agree()
+        except redis.ConnectionError:  # a server that becomes a replica closes its connections
+            return False
+
+    def _agree(self) -> bool:
         running = [server for server in self.servers if server.running]
         primary = self.primary
         if any(_role(server) != ("master" if server is primary else "slave") for server in running):
@@ -384,7 +390,7 @@ def _role(server: RedisServer) -> str:
 def _until(fact: Callable[[], bool]) -> None:
     deadline = time.monotonic() + AGREES_WITHIN
     while True:
-        with suppress(redis.ConnectionError):  # a server that becomes a replica closes its connections
+        with suppress(redis.ConnectionError):  # as above
             if fact():
                 return
         if time.monotonic() > deadline:

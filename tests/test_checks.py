@@ -201,7 +201,7 @@ def test_an_address_that_is_none_is_an_error_without_its_password(settings, loca
     assert "CACHES['default'] cannot be used" in message.msg
     assert "hunter2" not in str(message)
     with pytest.raises(ConfigurationError) as raised:
-        store().overview()
+        store().queue_table()
     assert raised.value.__cause__ is None, "a traceback would show the password"
 
 

@@ -10,7 +10,8 @@ import redis
 
 from django_resque.errors import StoreError
 from django_resque.job import Job
-from django_resque.store import Fired, Outgoing, Timetable, store
+from django_resque.status import Status, status_record
+from django_resque.store import Fired, LastJob, Missed, Outgoing, Timetable, store
 from django_resque.store.schedule import FORGET_AFTER, MOST_ENTRIES, seen_as
 
 SLOT = 1_790_000_000
@@ -31,8 +32,14 @@ def outgoing(number: int, queue: str = "default", *, unique: tuple[str, float] |
     return Outgoing(job, job.payload(), track=True, unique=unique)
 
 
-def fire(*slots: tuple[int, Outgoing], name: str = "nightly", version: int = 0, done: int = 0) -> Fired:
-    return store().ask(store().schedule.fire(name, version, slots, done or slots[-1][0]))
+def fire(
+    *slots: tuple[int, Outgoing],
+    name: str = "nightly",
+    version: int = 0,
+    done: int = 0,
+    missed: tuple[int, int] | None = None,
+) -> Fired:
+    return store().ask(store().schedule.fire(name, version, slots, done or slots[-1][0], missed))
 
 
 def pushed(client: redis.Redis, queue: str = "default") -> list[int]:
@@ -110,8 +117,10 @@ def test_deleting_an_entry_leaves_nothing_of_it(clean_redis, rings):
     put("nightly b")
     put(entry=b"other", digest=OTHER, instead_of=b"{}")
     store().ask(store().schedule.pause("nightly"))
-    clean_redis.hset("resque:django:schedule:slots", "nightly", SLOT)
+    for key in ("slots", "jobs", "missed"):
+        clean_redis.hset(f"resque:django:schedule:{key}", "nightly", SLOT)
     assert store().ask(store().schedule.delete("nightly")) is True
+    assert clean_redis.exists("resque:django:schedule:jobs", "resque:django:schedule:missed") == 0
     assert store().ask(store().schedule.delete("nightly")) is False
     timetable = load()
     assert set(timetable.entries) == {"nightly b"}
@@ -198,11 +207,13 @@ def test_what_is_known_of_entries_that_are_gone_is_forgotten_after_a_while(clean
         seen_as("just gone", DIGEST): f"1000 {time - FORGET_AFTER + 100}",
     }
     clean_redis.hset("resque:django:schedule:seen", mapping=seen)
-    clean_redis.hset("resque:django:schedule:slots", mapping={"long gone": 5, "just gone": 6, "never seen": 7})
+    for key in ("slots", "jobs", "missed"):
+        clean_redis.hset(f"resque:django:schedule:{key}", mapping={"long gone": 5, "just gone": 6, "never seen": 7})
     store().ask(store().schedule.load())  # one who only reads forgets nothing
     assert clean_redis.hlen("resque:django:schedule:slots") == 3
     load()
-    assert clean_redis.hgetall("resque:django:schedule:slots") == {b"just gone": b"6"}
+    for key in ("slots", "jobs", "missed"):
+        assert clean_redis.hgetall(f"resque:django:schedule:{key}") == {b"just gone": b"6"}
     assert clean_redis.hkeys("resque:django:schedule:seen") == [seen_as("just gone", DIGEST).encode()]
 
 
@@ -300,3 +311,78 @@ def test_a_full_redis_refuses_and_the_slot_is_left_for_later(clean_redis):
     finally:
         clean_redis.config_set("maxmemory", 0)
     assert fire((1000, outgoing(1))).enqueued == (True,)
+
+
+# -- what became of it -------------------------------------------------------------------------------------------------
+
+
+def test_the_last_job_of_an_entry_is_known_with_its_outcome(clean_redis):
+    first, second, third = (outgoing(number) for number in range(3))
+    fire((1000, first), (2000, second))
+    fire((3000, third), name="another")
+    clean_redis.set(f"resque:job:{second.job.id}:status", status_record(Status.COMPLETE, second.job))
+    clean_redis.delete(f"resque:job:{third.job.id}:status")
+    past = store().past(["nightly", "another", "never"])
+    assert past.jobs.keys() == {"nightly", "another"}
+    assert (past.jobs["nightly"].slot, past.jobs["nightly"].id) == (2000, second.job.id)
+    assert past.jobs["nightly"].seen.status is Status.COMPLETE
+    assert past.jobs["another"] == LastJob(3000, third.job.id, None)
+    assert (past.missed, past.trouble) == ({}, [])
+
+
+def test_a_slot_without_a_job_leaves_the_last_one_as_it_is(clean_redis):
+    waits, other = (outgoing(number, unique=("tidy", 100)) for number in (1, 2))
+    fire((1000, waits))
+    fire((2000, other))
+    fire(done=3000)
+    assert store().past(["nightly"]).jobs["nightly"].id == waits.job.id
+
+
+def test_missed_slots_are_noted_when_they_are_done_with(clean_redis):
+    fire((2000, outgoing(1)), (3000, outgoing(2)), missed=(1000, 2000))
+    (missed,) = store().past(["nightly"]).missed.values()
+    assert (missed.first, missed.last, missed.made_up) == (1000, 2000, 1)
+    assert abs(missed.noted - now(clean_redis)) < 5
+    fire((4000, outgoing(3)))
+    assert store().past(["nightly"]).missed["nightly"] == missed
+    fire(done=9000, missed=(8000, 9000))
+    (missed,) = store().past(["nightly"]).missed.values()
+    assert (missed.first, missed.last, missed.made_up) == (8000, 9000, 0)
+
+
+def test_missed_slots_that_are_dealt_with_in_several_steps_are_told_as_one(clean_redis):
+    fire((1000, outgoing(1)), (2000, outgoing(2)), missed=(1000, 4000))
+    fire((3000, outgoing(3)), (4000, outgoing(4)), (5000, outgoing(5)), missed=(3000, 4000))
+    (missed,) = store().past(["nightly"]).missed.values()
+    assert (missed.first, missed.last, missed.made_up) == (1000, 4000, 4)
+
+
+def test_what_another_scheduler_has_done_already_is_not_noted_again(clean_redis):
+    fire((1000, outgoing(1)), missed=(500, 1000))
+    before = clean_redis.hgetall("resque:django:schedule:missed"), clean_redis.hgetall("resque:django:schedule:jobs")
+    fire((1000, outgoing(2)), missed=(500, 1000))
+    after = clean_redis.hgetall("resque:django:schedule:missed"), clean_redis.hgetall("resque:django:schedule:jobs")
+    assert before == after
+
+
+@pytest.mark.parametrize("key", ["jobs", "missed"])
+def test_where_it_cannot_be_noted_the_job_is_enqueued_all_the_same(clean_redis, key: str):
+    clean_redis.set(f"resque:django:schedule:{key}", "text")
+    assert fire((1000, outgoing(1)), missed=(500, 1000)).enqueued == (True,)
+    assert pushed(clean_redis) == [1]
+    past = store().past(["nightly"])
+    assert len(past.jobs) + len(past.missed) == 1
+    assert "WRONGTYPE" in past.trouble[0]
+    put()
+    assert store().ask(store().schedule.delete("nightly")) is True
+
+
+@pytest.mark.parametrize("value", ["", "text", "1 2 3", "1 2 3 4 5", "a b c d", "9" * 40 + " x", "1 " + "x" * 5_000])
+def test_garbage_about_the_past_is_passed_over(clean_redis, value: str):
+    for key in ("jobs", "missed"):
+        clean_redis.hset(f"resque:django:schedule:{key}", "nightly", value)
+    past = store().past(["nightly"])
+    assert (past.jobs, past.missed) == ({}, {})
+    fire((1000, outgoing(1)), missed=(500, 1000))
+    assert isinstance(store().past(["nightly"]).missed["nightly"], Missed)
+    assert store().past([]).jobs == {}

@@ -33,6 +33,8 @@ class Plan:
     items: Sequence[str] = ()
     form: forms.Form | None = None
     grave: bool = False
+    draft: bool = False
+    """What was filled in elsewhere is not right yet: the form is shown again, and confirmed after that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,185 +1,276 @@
-"""What the overview shows: the state of the store as texts that are fit for a page.
+"""What the first page shows: the state of the store as texts that are fit for a page.
 
 No arguments of jobs are among them: those may hold what not everybody who sees this page may see.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
+from typing import Any
 
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ..diagnosis import Level, of_server
 from ..failure import Failure
-from ..store import Health, Overview, Worker
-from .text import MESSAGE, Time, block, line, number
+from ..store import Health, Overview, Point, QueueState, QueueTable
+from ..worker.selection import serves
+from .chart import Chart, chart
+from .text import MESSAGE, Time, discreet, line, number
+from .visit import LONGEST, Visit
+from .worker_rows import SILENT
 
-SILENT = timedelta(minutes=2)
-"""A worker is marked when it has not been heard from for so long. All of the family that send heartbeats at all send
-one a minute."""
+LONGEST_QUEUES = 20
+NAMED = 5
+"""Queues that an alert names."""
+HOUR, DAY = 60, 24 * 60
+"""Minutes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Tile:
-    """One number with its name."""
+    """One number with its name; the address leads to what it counts."""
 
     label: str
-    value: str
+    value: Any
     note: str = ""
+    url: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class QueueRow:
-    """A queue; ``waiting`` is empty where its key is no list."""
+class Alert:
+    """What needs somebody's attention, and where there is more about it."""
+
+    text: str
+    url: str
+    more: str
+    is_error: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class QueueLine:
+    """A queue; ``length`` is empty where its key is no list."""
 
     name: str
-    waiting: str
+    url: str
+    length: str
+    oldest: Time | None
+    running: str
+    listening: str
+    paused: bool
+    abandoned: bool
 
 
 @dataclass(frozen=True, slots=True)
-class JobName:
-    """A job without its arguments."""
+class FailureLine:
+    """A failure record; any of it may be empty, but its address."""
 
+    url: str
     command: str
-    id: str
-    queue: str
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerRow:
-    """A worker. ``place`` is the process and the slot that ours have in their ids. A busy one may be without ``job``,
-    when what it says about it cannot be read."""
-
-    id: str
-    host: str
-    place: str
-    pid: str
-    queues: str
-    job: JobName | None
-    since: Time | None
-    heard: Time | None
-    silent: bool
-
-    @property
-    def busy(self) -> bool:
-        return self.job is not None or self.since is not None
-
-    @classmethod
-    def of(cls, worker: Worker, now: datetime) -> WorkerRow:
-        host, _tilde, place = worker.host.partition("~")
-        return cls(
-            id=line(worker.id),
-            host=line(host),
-            place=line(place),
-            pid=line(worker.pid),
-            queues=line(", ".join(worker.queues)),
-            job=JobName(line(worker.job.command), line(worker.job.id), line(worker.job.queue)) if worker.job else None,
-            since=Time.of(worker.run_at, now) if worker.run_at else None,
-            heard=Time.of(worker.heartbeat, now) if worker.heartbeat else None,
-            silent=worker.heartbeat is not None and now - worker.heartbeat > SILENT,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FailureRow:
-    """A failure record; any of it may be empty. ``exit_status``, ``signal`` and ``output`` are in ours alone."""
-
-    time: Time | None
-    queue: str
-    worker: str
-    command: str
-    id: str
     exception: str
     error: str
-    exit_status: str
-    signal: str
-    backtrace: str
-    output: str
-
-    @property
-    def has_details(self) -> bool:
-        return any((self.id, self.worker, self.exit_status, self.signal, self.backtrace, self.output))
-
-    @classmethod
-    def of(cls, failure: Failure, now: datetime) -> FailureRow:
-        extra = {key: value for key, value in failure.extra.items() if isinstance(value, str)}
-        return cls(
-            time=Time.of(failure.failed_at, now) if failure.failed_at else None,
-            queue=line(failure.queue),
-            worker=line(failure.worker),
-            command=line(failure.job.command) if failure.job else "",
-            # a job that came without an id was given one when the record was read, another each time
-            id=line(failure.job.id) if failure.job and failure.job.id.encode() in failure.raw else "",
-            exception=line(failure.exception),
-            error=block(failure.error, MESSAGE),
-            exit_status=line(extra.get("exit_status", "")),
-            signal=line(extra.get("signal", "")),
-            backtrace=block("\n".join(failure.backtrace)),
-            output=block(extra.get("output", "")),
-        )
+    queue: str
+    time: Time | None
 
 
 class Board:
-    """The overview's parts, in the order of the page."""
+    """The first page's parts. ``points`` are the minutes of the last day, the oldest first."""
 
-    def __init__(self, overview: Overview, health: Health) -> None:
+    def __init__(
+        self, visit: Visit, table: QueueTable, health: Health, points: Sequence[Point], overview: Overview
+    ) -> None:
+        self._visit = visit
+        self._table = table
+        self._health = health
+        self._points = points
         self._overview = overview
-        self.abandoned = health.abandoned
-        self.time = Time.of(overview.time, overview.time)
-        self.paused = overview.paused
-        self.trouble = [line(text, MESSAGE) for text in overview.trouble]
+        self._listeners = Listeners(table.workers)
+
+    @property
+    def time(self) -> Time:
+        return Time.of(self._now, self._now)
+
+    @property
+    def _now(self) -> datetime:
+        return self._table.time
+
+    @property
+    def trouble(self) -> Sequence[str]:
+        return [line(text, MESSAGE) for text in (*self._table.trouble, *self._overview.trouble)]
+
+    # -- numbers -------------------------------------------------------------------------------------------------------
+
+    @property
+    def tiles(self) -> Iterator[Tile]:
+        url, table, overview = self._visit.url, self._table, self._overview
+        waiting = sum(queue.length or 0 for queue in table.queues)
+        read = _part(len(table.queues), table.count, _("%(shown)s of %(count)s queues"))
+        yield Tile(_("Queued"), number(waiting), read, url("queues"))
+        oldest = min((queue.oldest for queue in table.queues if queue.oldest is not None), default=None)
+        yield Tile(_("Oldest waiting job"), Time.of_unix(oldest, self._now) or "–", "", url("queues"))
+        running = sum(queue.running for queue in table.queues)
+        read = _part(len(table.workers), table.worker_count, _("%(shown)s of %(count)s workers"))
+        yield Tile(_("Running"), number(running), read, url("jobs", state="running"))
+        yield Tile(_("Workers"), number(table.worker_count), "", url("workers"))
+        retries = _("%(count)s retries") % {"count": number(overview.retries)} if overview.retries else ""
+        yield Tile(_("Delayed"), self._delayed, retries, url("delayed"))
+        yield self._ended(_("Processed in an hour"), lambda point: point.processed, url("statistics", span="hour"))
+        yield self._ended(_("Failed in an hour"), lambda point: point.failed, url("failures", since="1h"))
+        yield Tile(_("Failures kept"), number(overview.failure_count), "", url("failures"))
+
+    @property
+    def _delayed(self) -> str:
+        delayed = self._overview.delayed
+        if delayed.jobs is None:
+            return "–"
+        return number(delayed.jobs) if delayed.whole else f"≥ {number(delayed.jobs)}"
+
+    def _ended(self, label: str, count: Callable[[Point], int], url: str) -> Tile:
+        day = _("%(count)s in a day") % {"count": number(sum(map(count, self._points[-DAY:])))}
+        return Tile(label, number(sum(map(count, self._points[-HOUR:]))), day, url)
 
     @cached_property
-    def tiles(self) -> Sequence[Tile]:
-        overview = self._overview
-        waiting = sum(size or 0 for size in overview.queues.values())
-        working = sum(worker.busy for worker in self.workers)
+    def charts(self) -> Sequence[Chart]:
         return [
-            Tile(_("Waiting"), number(waiting), self.queues_left_out),
-            Tile(_("Running"), number(working), self.workers_left_out),
-            Tile(_("Workers"), number(overview.worker_count)),
-            Tile(_("Failures kept"), number(overview.failure_count)),
-            Tile(_("Processed in total"), number(overview.counters.processed)),
-            Tile(_("Failed in total"), number(overview.counters.failed)),
+            chart("hour", _("Last hour"), self._points[-HOUR:], bar=60, row=300),
+            chart("day", _("Last 24 hours"), self._points[-DAY:], bar=900, row=3600),
         ]
 
+    # -- alerts --------------------------------------------------------------------------------------------------------
+
     @cached_property
-    def queues(self) -> Sequence[QueueRow]:
-        return [
-            QueueRow(line(name), "" if size is None else number(size)) for name, size in self._overview.queues.items()
-        ]
+    def alerts(self) -> Sequence[Alert]:
+        return [*self._of_workers(), *self._of_delayed(), *self._of_queues(), *self._of_server()]
+
+    def _of_workers(self) -> Iterator[Alert]:
+        where = self._visit.url("workers"), _("Workers")
+        if self._table.all_paused:
+            yield Alert(_("All workers are paused: they take no new jobs."), *where, is_error=False)
+        if ended := self._overview.ended_leases:
+            text = ngettext(
+                "%(count)s worker process was not heard from: its lease has ended.",
+                "%(count)s worker processes were not heard from: their leases have ended.",
+                ended,
+            )
+            yield Alert(text % {"count": number(ended)}, *where)
+        if silent := sum(self._now - beat > SILENT for beat in self._overview.heartbeats):
+            text = ngettext(
+                "%(count)s worker of another program was not heard from for two minutes.",
+                "%(count)s workers of other programs were not heard from for two minutes.",
+                silent,
+            )
+            yield Alert(text % {"count": number(silent)}, *where, is_error=False)
+
+    def _of_delayed(self) -> Iterator[Alert]:
+        if self._health.abandoned:
+            text = _(
+                "Delayed jobs or retries wait, and no scheduler is alive: start a worker, or manage.py"
+                " resque_scheduler."
+            )
+            yield Alert(text, self._visit.url("delayed"), _("Delayed"))
+
+    def _of_queues(self) -> Iterator[Alert]:
+        abandoned = [queue for queue in self._table.queues if self._is_abandoned(queue)]
+        if abandoned:
+            text = ngettext(
+                "Jobs wait in the queue %(names)s, and no worker listens to it.",
+                "Jobs wait in queues to which no worker listens: %(names)s.",
+                len(abandoned),
+            )
+            yield Alert(text % {"names": _names(abandoned)}, self._visit.url("queues"), _("Queues"))
+        if paused := [queue for queue in self._table.queues if queue.paused]:
+            text = ngettext("The queue %(names)s is paused.", "Queues are paused: %(names)s.", len(paused))
+            names = _names(paused)
+            yield Alert(text % {"names": names}, self._visit.url("queues"), _("Queues"), is_error=False)
+
+    def _is_abandoned(self, queue: QueueState) -> bool:
+        """Whether jobs wait in it for nobody; not where some of the workers were not read."""
+        has_all = self._table.worker_count <= len(self._table.workers)
+        return has_all and bool(queue.length) and not self._listeners.any(queue.name)
+
+    def _of_server(self) -> Iterator[Alert]:
+        for found in of_server(self._overview.server):
+            yield Alert(discreet(found.what), self._visit.url("redis"), _("Redis"), found.level is Level.ERROR)
+
+    # -- lists ---------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def queues(self) -> Sequence[QueueLine]:
+        """The longest ones; those whose key is no list come first."""
+        found = sorted(self._table.queues, key=lambda queue: (queue.length is not None, -(queue.length or 0)))
+        return [self._queue(queue) for queue in found[:LONGEST_QUEUES]]
+
+    @property
+    def queues_url(self) -> str:
+        return self._visit.url("queues")
 
     @property
     def queues_left_out(self) -> str:
-        shown, there_are = len(self._overview.queues), self._overview.queue_count
-        if shown >= there_are:
-            return ""
-        return _("%(shown)s of %(count)s queues") % {"shown": number(shown), "count": number(there_are)}
+        return _part(len(self.queues), self._table.count, _("the longest %(shown)s of %(count)s"))
+
+    def _queue(self, queue: QueueState) -> QueueLine:
+        return QueueLine(
+            name=line(queue.name),
+            url=self._visit.url("queue", name=queue.name) if 0 < len(queue.name) <= LONGEST else "",
+            length="" if queue.length is None else number(queue.length),
+            oldest=Time.of_unix(queue.oldest, self._now),
+            running=number(queue.running),
+            listening=number(self._listeners.count(queue.name)),
+            paused=queue.paused,
+            abandoned=self._is_abandoned(queue),
+        )
 
     @cached_property
-    def workers(self) -> Sequence[WorkerRow]:
-        return [WorkerRow.of(worker, self._overview.time) for worker in self._overview.workers]
+    def failures(self) -> Sequence[FailureLine]:
+        return [self._failure(failure) for failure in self._overview.failures]
 
     @property
-    def workers_left_out(self) -> str:
-        shown, there_are = len(self._overview.workers), self._overview.worker_count
-        if shown >= there_are:
-            return ""
-        return _("%(shown)s of %(count)s workers") % {"shown": number(shown), "count": number(there_are)}
-
-    @cached_property
-    def failures(self) -> Sequence[FailureRow]:
-        return [FailureRow.of(failure, self._overview.time) for failure in self._overview.failures]
+    def failures_url(self) -> str:
+        return self._visit.url("failures")
 
     @property
     def failures_left_out(self) -> str:
-        shown, there_are = len(self._overview.failures), self._overview.failure_count
-        if shown >= there_are:
-            return ""
-        return ngettext("the last one of %(count)s", "the last %(shown)s of %(count)s", shown) % {
-            "shown": number(shown),
-            "count": number(there_are),
-        }
+        return _part(len(self.failures), self._overview.failure_count, _("the last %(shown)s of %(count)s"))
+
+    def _failure(self, failure: Failure) -> FailureLine:
+        return FailureLine(
+            url=self._visit.url("failure", digest=failure.digest),
+            command=line(failure.job.command) if failure.job else "",
+            exception=line(failure.exception),
+            error=line(self._visit.redactor.text(failure.error, failure.job)),
+            queue=line(failure.queue),
+            time=Time.of(failure.failed_at, self._now) if failure.failed_at else None,
+        )
+
+
+class Listeners:
+    """Which queues are served, by workers of which ``queues`` are given, each as in its id."""
+
+    def __init__(self, queues: Sequence[str]) -> None:
+        self._queues = Counter(queues)  # many serve the same
+        self._plain: Counter[str] = Counter()
+        for text in [text for text in self._queues if not set("*?[!") & set(text)]:
+            count = self._queues.pop(text)
+            self._plain.update(dict.fromkeys(text.split(","), count))
+
+    def any(self, queue: str) -> bool:
+        return self._plain[queue] > 0 or any(serves(queues, queue) for queues in self._queues)
+
+    def count(self, queue: str) -> int:
+        return self._plain[queue] + sum(count for queues, count in self._queues.items() if serves(queues, queue))
+
+
+def _names(queues: Sequence[QueueState]) -> str:
+    names = [line(queue.name) for queue in queues[:NAMED]]
+    if len(queues) > NAMED:
+        names.append(_("%(count)s more") % {"count": number(len(queues) - NAMED)})
+    return ", ".join(names)
+
+
+def _part(shown: int, there_are: int, words: str) -> str:
+    """``words``, where not all are shown."""
+    return words % {"shown": number(shown), "count": number(there_are)} if shown < there_are else ""

@@ -8,6 +8,7 @@ hidden in a job's arguments is also hidden in the texts around it, such as its o
 from __future__ import annotations
 
 import re
+from argparse import PARSER, ArgumentParser
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -61,6 +62,13 @@ class Redactor:
             shown = shown.replace(secret, HIDDEN)
         return shown
 
+    def told(self, text: str, command: str, job: Job | None) -> str:
+        """A text that comes from a job of this command: hidden altogether where the job's arguments are not known (any
+        more), and may have held what is to be hidden."""
+        if not text or self.reveal or job is not None:
+            return self.text(text, job)
+        return HIDDEN if _may_be_given_secrets(command) else self.text(text)
+
     def _secrets(self, job: Job) -> Iterator[str]:
         hidden = self.job(job)
         for before, after in zip(job.args, hidden.args, strict=True):
@@ -105,6 +113,23 @@ def _hides(name: str, declared: frozenset[str]) -> bool:
 
 def _key(name: str) -> str:
     return name.replace("-", "_").casefold()
+
+
+def _may_be_given_secrets(command: str) -> bool:
+    try:
+        info = find(command)
+        parser = info.cls().create_parser("manage.py", command)
+    except (Exception, SystemExit):  # whatever a project's module or parser raises
+        return True
+    return bool(info.sensitive) or any(_SENSITIVE.search(name) for name in _names(parser))
+
+
+def _names(parser: ArgumentParser) -> Iterator[str]:
+    for action in parser._actions:
+        yield action.dest
+        if action.nargs == PARSER and isinstance(action.choices, dict):
+            for below in action.choices.values():
+                yield from _names(below)
 
 
 def _declared(command: str) -> frozenset[str]:

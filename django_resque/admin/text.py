@@ -124,5 +124,9 @@ def from_unix(time: float | None) -> datetime | None:
 
 def reason(error: Exception) -> str:
     """What ``error`` says, without the password of an address in it."""
-    text = str(error) or type(error).__name__
+    return discreet(str(error) or type(error).__name__)
+
+
+def discreet(text: str) -> str:
+    """``text`` on one line, without the passwords of addresses in it."""
     return line(re.sub(r"://\S*@", "://…@", text), MESSAGE)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
+from collections.abc import Sequence
 from typing import TypeVar
 
 from redis import ConnectionPool, Redis
@@ -17,17 +18,20 @@ from ..conf import Config, config
 from .bell import Bell
 from .connection import make_client, make_pool
 from .control import Control, Replies
+from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
 from .ends import End, read_head, read_tail
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
 from .failures import Failures, Retried
+from .glance import Glance, read_glance
 from .job_counts import Count, JobCounts, job_counts
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
 from .parked import Parked
+from .past import LastJob, Missed, Past, read_past
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
 from .queue_table import QueueState, QueueTable, read_queue_table
@@ -40,6 +44,7 @@ from .request import Request
 from .reservations import Answer, Bequest, Burial, Entry, Look, Process, Remains, Reservations, Reserved, Turn
 from .retries import Retries, Revived, WaitingRetry
 from .schedule import Fired, Schedule, Timetable
+from .seek import Haystack, Hit, Hits, seek
 from .server import Server, ServerInfo
 from .statistics import Figures, Outcome, Point, Statistics
 from .stats import Counters, Stats
@@ -58,6 +63,7 @@ __all__ = [
     "Cancelled",
     "Count",
     "Counters",
+    "Counts",
     "Delayed",
     "DelayedJob",
     "Due",
@@ -71,13 +77,21 @@ __all__ = [
     "Fired",
     "Forgotten",
     "Found",
+    "Glance",
+    "Haystack",
     "Health",
+    "Hit",
+    "Hits",
     "JobCounts",
+    "LastJob",
     "Line",
     "Look",
+    "Missed",
     "Outcome",
     "Outgoing",
     "Overview",
+    "Parked",
+    "Past",
     "Point",
     "Population",
     "Process",
@@ -98,6 +112,7 @@ __all__ = [
     "Revived",
     "Seen",
     "ServerInfo",
+    "Spread",
     "StaleWorker",
     "Store",
     "Stretch",
@@ -193,9 +208,14 @@ class Store:
     def server(self) -> Server:
         return Server(self.client)
 
-    def overview(self) -> Overview:
-        """What a board shows first, in four round trips."""
-        return read_overview(self.client, self.keys, self.queues, self.workers)
+    def overview(self, now: float, others: Sequence[str]) -> Overview:
+        """What the first page shows beside the queues, in one round trip. ``now`` is a unix time by Redis' clock,
+        ``others`` are workers of other programs."""
+        return read_overview(self.client, self.keys, self.server, now, others)
+
+    def counts(self) -> Counts:
+        """How long everything is, in one round trip."""
+        return read_counts(self.client, self.keys)
 
     def failure_table(self) -> FailureTable:
         """The newest failures at a glance, in two round trips."""
@@ -205,9 +225,21 @@ class Store:
         """All queues at a glance, in two round trips."""
         return read_queue_table(self.client, self.keys)
 
+    def glance(self, status_id: str) -> Glance:
+        """What there is to know about one job, and where it might be; in one round trip."""
+        return read_glance(self.client, self.keys, status_id)
+
+    def seek(self, text: bytes, haystacks: Sequence[Haystack]) -> Hits:
+        """What contains ``text``, in one round trip."""
+        return seek(self.client, text, haystacks)
+
     def worker_table(self) -> WorkerTable:
         """All workers at a glance, in two round trips."""
         return read_worker_table(self.client, self.keys, self.processes)
+
+    def past(self, names: Sequence[str]) -> Past:
+        """What has become of these entries of the schedule, in two round trips."""
+        return read_past(self.client, self.keys, self.statuses, names)
 
     def queue_view(self, name: str) -> QueueView:
         """A single queue at a glance, in two round trips."""

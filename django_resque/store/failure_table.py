@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from redis import Redis
 
-from ..failure import parse_time, text_in
+from ..failure import is_extreme, parse_time, text_in
 from .keys import Keys
 from .reading import reading
 from .scripts import script
@@ -97,17 +97,18 @@ def _read(record: bytes) -> tuple[str, str, str, datetime | None]:
     payload, failed_at = found.get("payload"), found.get("failed_at")
     is_short = isinstance(failed_at, str) and len(failed_at) < _LONGEST_TIME
     return (
-        _command(payload) if isinstance(payload, dict) else "",
+        _command(record, payload) if isinstance(payload, dict) else "",
         text_in(found.get("exception")),
         text_in(found.get("queue")),
         _time(failed_at) if is_short else parse_time(failed_at),
     )
 
 
-def _command(payload: dict[str, Any]) -> str:
-    """The command, where `Job.from_mapping` finds a job."""
+def _command(record: bytes, payload: dict[str, Any]) -> str:
+    """The command, where `Failure` finds a job."""
     command, args = payload.get("class"), payload.get("args")
-    return command if isinstance(command, str) and (args is None or isinstance(args, (list, dict))) else ""
+    is_job = isinstance(command, str) and (args is None or isinstance(args, (list, dict)))
+    return str(command) if is_job and not is_extreme(record, payload) else ""
 
 
 _time = lru_cache(maxsize=10_000)(parse_time)

@@ -15,6 +15,7 @@ from ..failure import Failure
 from ..job import Job, json_members
 from ..job import digest as sha1
 from ..status import Status, status_record
+from .ends import End, read_tail
 from .failure_filter import FailureFilter
 from .keys import Keys
 from .producers import WAITING_TTL
@@ -85,6 +86,19 @@ class Failures:
         """
         for group in self._windows(which):
             yield from group.meant
+
+    @reading()
+    def at(self, positions: Sequence[int]) -> list[Failure]:
+        """The records at these positions, counted from the head, as far as there are any."""
+        pipeline: Any = self._client.pipeline(transaction=False)
+        for position in positions:
+            pipeline.lindex(self._keys.failed, position)
+        return [Failure.from_record(raw) for raw in (pipeline.execute() if positions else []) if raw is not None]
+
+    @reading()
+    def tail(self) -> End:
+        """The newest records as they are, the newest first; see `read_tail`."""
+        return read_tail(self._client, self._keys.failed)
 
     @reading()
     def find(self, digest: str) -> Failure | None:
@@ -195,7 +209,8 @@ class Failures:
             names.append(keys.none if unique is None else keys.unique(unique[0]))
             tracked = has_id and job.extra.get("track") is not False
             args += failure.raw, job.queue, payload, status_record(Status.WAITING, job) if tracked else b""
-            args += int(tracked and _is_ours(failure)), job.id, 0 if unique is None else max(1, round(unique[1]))
+            # other programs give a status only to jobs that asked for one
+            args += int(tracked and failure.is_ours), job.id, 0 if unique is None else max(1, round(unique[1]))
         return Request("retry", names, args, _outcomes)
 
     def _discard(self, failures: Sequence[Failure]) -> Request[list[bool]]:
@@ -258,11 +273,6 @@ def why_not_retried(failure: Failure) -> str:
     )
 
 
-def _is_ours(failure: Failure) -> bool:
-    """Whether a worker of ours has written the record: other programs give a status only to jobs that asked for one."""
-    return "~" in failure.worker.partition(":")[0]
-
-
 def _outcomes(reply: list[int | bytes]) -> list[bool | str]:
     return [str(each, "utf-8", "replace") if isinstance(each, bytes) else each == 1 for each in reply]
 
@@ -277,7 +287,7 @@ def _one(outcomes: Sequence[bool | str]) -> bool:
 class _Group(NamedTuple):
     """Records that were looked at, and those of them that are meant."""
 
-    count: int
+    size: int
     meant: Sequence[Failure]
 
 
@@ -292,9 +302,9 @@ def _batches(
     """Those of ``groups`` that are meant, as many at a time as one call may remove; ``depth`` records stand between the
     first group and the tail of the list."""
     done = 0
-    for count, meant in groups:
-        yield from batches(meant, at_once(depth + count), lambda failure: len(failure.raw))
-        done += count
-        depth += count - len(meant)
+    for size, meant in groups:
+        yield from batches(meant, at_once(depth + size), lambda failure: len(failure.raw))
+        done += size
+        depth += size - len(meant)
         if progress is not None:
             progress(min(done, total), total)

@@ -210,6 +210,17 @@ class Keys:
         return f"{self.prefix}django:schedule:paused"
 
     @property
+    def schedule_jobs(self) -> str:
+        """HASH: the last job that a schedule entry has enqueued, name → its slot (unix seconds), blank, id."""
+        return f"{self.prefix}django:schedule:jobs"
+
+    @property
+    def schedule_missed(self) -> str:
+        """HASH: the slots that a schedule entry has missed last, name → the first and the last of them, how many jobs
+        were enqueued for them, and when they were dealt with (unix seconds), with blanks between them."""
+        return f"{self.prefix}django:schedule:missed"
+
+    @property
     def schedule_version(self) -> str:
         """STRING: a counter that every change of the schedule raises."""
         return f"{self.prefix}django:schedule:version"

@@ -42,13 +42,15 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True)
 class QueueTable:
-    """The queues by name, at one ``time`` of Redis' clock; ``count`` is how many there are, ``workers`` are the queues
-    that each worker on the boards serves, as its id says. ``trouble`` is what could not be read."""
+    """The queues by name, at one ``time`` of Redis' clock; ``count`` is how many there are, ``worker_ids`` are
+    the workers on the boards, ``workers`` the queues that each of them serves, as its id says. ``trouble`` is what
+    could not be read."""
 
     time: datetime
     queues: Sequence[QueueState]
     count: int
     all_paused: bool
+    worker_ids: Sequence[str]
     workers: Sequence[str]
     worker_count: int
     trouble: Sequence[str]
@@ -91,6 +93,7 @@ def read_queue_table(client: Redis, keys: Keys) -> QueueTable:
         queues=queues,
         count=max(count, len(queues)),
         all_paused=isinstance(pause, bytes) and pause.strip().lower() == b"true",
+        worker_ids=workers[:WORKERS],
         workers=[worker.partition(":")[2].partition(":")[2] for worker in workers[:WORKERS]],
         worker_count=worker_count,
         trouble=trouble,

@@ -78,6 +78,8 @@ class Schedule:
                 keys.schedule_seen,
                 keys.schedule_paused,
                 keys.schedule_version,
+                keys.schedule_jobs,
+                keys.schedule_missed,
             ],
             [MOST_ENTRIES, "" if known is None else FORGET_AFTER, *(known or ())],
             _timetable,
@@ -110,6 +112,8 @@ class Schedule:
                 keys.schedule_paused,
                 keys.schedule_version,
                 keys.bell,
+                keys.schedule_jobs,
+                keys.schedule_missed,
             ],
             [name],
             bool,
@@ -130,17 +134,27 @@ class Schedule:
             bool,
         )
 
-    def fire(self, name: str, version: int, slots: Sequence[tuple[int, Outgoing]], done: int) -> Request[Fired]:
+    def fire(
+        self,
+        name: str,
+        version: int,
+        slots: Sequence[tuple[int, Outgoing]],
+        done: int,
+        missed: tuple[int, int] | None = None,
+    ) -> Request[Fired]:
         """Enqueue the jobs of these slots, in order and each slot once, and be done with all up to ``done``.
 
         Slots that are done with already, and those that are yet to come by Redis' clock, are left out. ``version`` is
-        that of the schedule which the entry was read from.
+        that of the schedule which the entry was read from. ``missed`` are the first and the last slot for which this is
+        too late; that is noted.
         """
-        keys = [self._keys.schedule_slots, self._keys.schedule_version, self._keys.queues, self._keys.bell]
-        args: list[str | bytes | int] = [name, version, done, WAITING_TTL, self._keys.prefix]
+        ours = self._keys
+        keys = [ours.schedule_slots, ours.schedule_version, ours.queues, ours.bell]
+        keys += ours.schedule_jobs, ours.schedule_missed
+        args: list[str | bytes | int] = [name, version, done, WAITING_TTL, ours.prefix, *(missed or ("", ""))]
         for slot, item in slots:
             job = item.job
-            keys += self._keys.queue(job.queue), self._keys.status(job.status_id)
+            keys += ours.queue(job.queue), ours.status(job.status_id)
             unique, seconds = item.unique or ("", 0)
             args += slot, job.queue, item.payload, status_record(Status.WAITING, job) if item.track else b""
             args += job.id, unique, math.ceil(seconds)

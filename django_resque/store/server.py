@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, cast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from redis import Redis
 from redis.exceptions import ResponseError
@@ -21,7 +21,8 @@ class ServerInfo:
     ``name`` is ``redis`` or what else it calls itself. ``policy`` is its ``maxmemory-policy``, ``memory`` and
     ``max_memory`` are bytes (0: no limit). ``appendonly`` and ``appendfsync`` are those of its append-only file,
     ``save`` when it takes snapshots. ``ahead`` is by how many seconds its clock is ahead of ours, exact to
-    ``round_trip`` seconds.
+    ``round_trip`` seconds. ``uptime`` is in seconds, ``clients`` are those that are connected, ``keys`` how many there
+    are in our database.
     """
 
     name: str
@@ -36,13 +37,20 @@ class ServerInfo:
     save: str | None
     writes_fail: str
     loading: bool
-    ahead: float
-    round_trip: float
+    ahead: float = 0.0
+    round_trip: float = 0.0
+    uptime: int = 0
+    clients: int = 0
+    max_clients: int = 0
+    keys: int | None = None
 
     @property
     def version_numbers(self) -> tuple[int, ...]:
         """The version in a form that can be compared."""
         return tuple(int(number) for number in re.findall(r"\d+", self.version)[:3])
+
+
+_CONFIG = ("appendfsync", "save", "stop-writes-on-bgsave-error")
 
 
 class Server:
@@ -51,16 +59,51 @@ class Server:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
+    @property
+    def address(self) -> str:
+        """Where it is, as the settings say, without user and password."""
+        pool = self._client.connection_pool
+        given = pool.connection_kwargs
+        if given.get("folder"):  # the embedded one
+            place = str(given["folder"])
+        elif given.get("path"):
+            place = str(given["path"])
+        elif service := getattr(pool, "service_name", ""):
+            place = str(service)
+        else:
+            place = f"{given.get('host', 'localhost')}:{given.get('port', 6379)}"
+        return f"{place}/{self._database}"
+
+    @property
+    def _database(self) -> int:
+        return int(self._client.connection_pool.connection_kwargs.get("db") or 0)
+
     @reading()
     def info(self) -> ServerInfo:
-        """What it says about itself now. Raises a `StoreError`."""
+        """What it says about itself now, in three round trips. Raises a `StoreError`."""
         self._client.time()  # connects: the next round trip is one
         begun, before = time.time(), time.monotonic()
         seconds, microseconds = self._client.time()
         round_trip = time.monotonic() - before
-        told = self._told()
-        config = self._config()
-        save = config.get("save")
+        pipeline: Any = self._client.pipeline(transaction=False)
+        self.ask(pipeline)
+        info = self.told(pipeline.execute(raise_on_error=False))
+        return replace(info, ahead=seconds + microseconds / 1e6 - begun - round_trip / 2, round_trip=round_trip)
+
+    def ask(self, pipeline: Any) -> None:
+        """Put the questions into ``pipeline`` whose answers, `ANSWERS` of them, `told` takes."""
+        pipeline.info()
+        for name in _CONFIG:
+            pipeline.config_get(name)
+
+    def told(self, answers: Sequence[Any]) -> ServerInfo:
+        """What the answers to `ask` say, but for its clock. Errors among them are put up with: not everybody may ask
+        everything, and a hosted server may have no such command."""
+        found, *settings = ({} if isinstance(answer, ResponseError) else answer for answer in answers)
+        told: Mapping[str, Any] = found
+        config: dict[str, str] = {}
+        for each in settings:
+            config.update(_texts(each))
         return ServerInfo(
             name=str(told.get("server_name", "redis")),
             version=str(told.get("valkey_version") or told.get("redis_version", "")),
@@ -71,27 +114,26 @@ class Server:
             max_memory=_integer(told.get("maxmemory")),
             appendonly=bool(told["aof_enabled"]) if "aof_enabled" in told else None,
             appendfsync=config.get("appendfsync", ""),
-            save=save,
+            save=config.get("save"),
             writes_fail=_trouble(told, config),
             loading=told.get("loading") == 1,
-            ahead=seconds + microseconds / 1e6 - begun - round_trip / 2,
-            round_trip=round_trip,
+            uptime=_integer(told.get("uptime_in_seconds")),
+            clients=_integer(told.get("connected_clients")),
+            max_clients=_integer(told.get("maxclients")),
+            keys=_keys(told, self._database),
         )
 
-    def _told(self) -> Mapping[str, Any]:
-        try:
-            return cast("Mapping[str, Any]", self._client.info())
-        except ResponseError:  # not everybody may ask
-            return {}
 
-    def _config(self) -> Mapping[str, str]:
-        found: dict[str, str] = {}
-        for name in ("appendfsync", "save", "stop-writes-on-bgsave-error"):
-            try:
-                found.update(_texts(self._client.config_get(name)))
-            except ResponseError:  # a hosted server may have no such command
-                break
-        return found
+ANSWERS = 1 + len(_CONFIG)
+"""How many answers `Server.ask` leads to."""
+
+
+def _keys(told: Mapping[str, Any], database: int) -> int | None:
+    """How many keys there are in the database; one that has none is not mentioned."""
+    if not told:
+        return None
+    found = told.get(f"db{database}", {})
+    return _integer(found.get("keys")) if isinstance(found, dict) else None
 
 
 def _trouble(told: Mapping[str, Any], config: Mapping[str, str]) -> str:

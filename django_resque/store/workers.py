@@ -158,14 +158,15 @@ def _worker(worker_id: str, working: Mapping[str, Any], started: bytes | None, h
         host=host,
         pid=pid,
         queues=queues.split(",") if queues else [],
-        started=_time(started),
-        heartbeat=_time(heartbeat),
+        started=read_time(started),
+        heartbeat=read_time(heartbeat),
         job=_job(payload, queue if isinstance(queue, str) else ""),
         run_at=parse_time(working.get("run_at")),
     )
 
 
-def _time(raw: bytes | None) -> datetime | None:
+def read_time(raw: bytes | None) -> datetime | None:
+    """A heartbeat or a start, as any program of the family writes it; None for what is no time."""
     text = str(raw or b"", "utf-8", "replace")
     return parse_time(int(text) if text.isascii() and text.isdigit() and len(text) < 20 else text)
 

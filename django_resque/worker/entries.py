@@ -25,7 +25,7 @@ ENDED = "The running job was ended on demand"
 TAIL = 4096
 """Bytes of its output that a failure record carries."""
 _REMEMBERED = 200
-"""Characters of the message of a failed attempt that go on with the job."""
+"""Characters of the message of a failed attempt, and of its worker's id, that go on with the job."""
 _MOST_REMEMBERED = 20
 _RUBY_FOUND_IT_DEAD = re.compile(r"Resque::\w*DirtyExit$")
 
@@ -120,6 +120,8 @@ def another_attempt(
         "failed_at": datetime.now(UTC).strftime("%Y/%m/%d %H:%M:%S UTC"),
         "exception": exception,
         "error": printable(error[:_REMEMBERED]),
+        "worker": worker[:_REMEMBERED],
+        "duration": round(duration, 6),
     }
     try:
         payload = for_another_attempt(reserved.payload, attempt, [*history(job), failed][-_MOST_REMEMBERED:])

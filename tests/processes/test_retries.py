@@ -117,6 +117,7 @@ def test_the_last_failure_is_one_record_with_the_history_of_the_attempts(worker,
         (2, "LookupError", "attempt 2 came to nothing"),
     ]
     assert all(each["failed_at"].endswith(" UTC") for each in record["history"])
+    assert all(each["worker"] == record["worker"] and 0 <= each["duration"] < 30 for each in record["history"])
     # by hand: as if it had not been tried
     assert store().ask(store().failures.retry(failure)) is True
     until(lambda: facts.llen("tries") == 6)

@@ -44,30 +44,29 @@ def test_every_recording_is_read_as_it_is(clean_redis: redis.Redis, found: Recor
     ids = sorted(found.value("workers", []))
     processed, failed = (int(found.value(f"stat:{name}", 0)) for name in ("processed", "failed"))
 
-    overview = store().overview()
-    assert overview.trouble == []
-    assert overview.queues == sizes
-    assert (overview.counters.processed, overview.counters.failed) == (processed, failed)
-    assert [worker.id for worker in overview.workers] == ids
-    assert [json.loads(failure.raw) for failure in overview.failures] == records
-    assert (overview.queue_count, overview.worker_count, overview.failure_count) == tuple(
-        map(len, (sizes, ids, records))
-    )
-    assert overview.paused == ("resque:pause-all-workers" in found.keys)
+    table = store().queue_table()
+    assert table.trouble == []
+    assert {queue.name: queue.length for queue in table.queues} == sizes
+    assert list(table.worker_ids) == ids
+    assert (table.count, table.worker_count) == (len(sizes), len(ids))
+    assert table.all_paused == ("resque:pause-all-workers" in found.keys)
+    counters = store().stats.counters()
+    assert (counters.processed, counters.failed) == (processed, failed)
+    workers = store().workers.all()
+    assert [worker.id for worker in workers] == ids
 
     assert store().queues.names() == list(sizes)
     assert store().queues.sizes(sizes) == sizes
     for queue, size in sizes.items():
         assert store().queues.size(queue) == size
         assert [raw.decode() for raw in store().queues.peek(queue)] == found.value(f"queue:{queue}", [])
-    assert store().stats.counters() == overview.counters
-    assert store().workers.all() == overview.workers
-    for worker in overview.workers:
+    for worker in workers:
         assert worker.host == "box1"
         assert worker.id == f"box1:{worker.pid}:{','.join(worker.queues)}"
         assert worker.started is not None
         assert (worker.job is not None) == (worker.run_at is not None) == (f"resque:worker:{worker.id}" in found.keys)
     assert store().failures.count() == len(records)
+    assert [json.loads(failure.raw) for failure in store().failures.latest(len(records))] == records
     for failure, record in zip(store().failures.latest(), records, strict=True):
         assert (failure.exception, failure.error) == (record["exception"], record["error"])
         assert (failure.worker, failure.queue) == (record["worker"], record["queue"])

@@ -20,7 +20,7 @@ from ...store import Health, Stretch, Taken
 from .. import waiting
 from ..action import Action, Done, NothingToDo, Plan
 from ..forms import TextForm
-from ..page import Button, Page, Pager, choices, start_of
+from ..page import Button, Page, Pager, start_of
 from ..text import MESSAGE, Time, from_unix, line, moment, number, reason
 from ..visit import LONGEST, Visit
 from ..waiting import Filter, Waiting
@@ -87,10 +87,9 @@ class DelayedPage(Page):
         more = len(found) > first + SIZE
         now = from_unix(stretch.time) or datetime.now(timezone.get_current_timezone())
         retries = waiting.are_retries(visit)
-        kinds = [("", _("Delayed jobs")), (waiting.RETRIES, _("Retries to come"))]
         return {
             "now": Time.of(now, now),
-            "kinds": choices(waiting.RETRIES if retries else "", kinds, visit, "kind"),
+            "kinds": _kinds(visit, retries=retries),
             "retries": retries,
             "q": line(fits.text, LONGEST),
             "command": line(fits.command, LONGEST),
@@ -106,6 +105,15 @@ class DelayedPage(Page):
             "buttons": _buttons(visit, ""),
             "all_buttons": _all_buttons(visit) if found else [],
         }
+
+
+def _kinds(visit: Visit, *, retries: bool) -> list[dict[str, Any]]:
+    """Links between which one chooses; what is looked for does not go along."""
+    kinds = (("", _("Delayed jobs")), (waiting.RETRIES, _("Retries to come")))
+    return [
+        {"label": label, "url": visit.url("delayed", kind=kind), "current": bool(kind) == retries}
+        for kind, label in kinds
+    ]
 
 
 def _start(visit: Visit) -> int | None:
@@ -135,7 +143,7 @@ def _row(visit: Visit, each: Waiting, now: datetime) -> WaitingRow:
 def _actions(visit: Visit) -> list[type[Action]]:
     if not visit.may("change_delayed"):
         return []
-    return [Run, Cancel] if waiting.are_retries(visit) else [Run, Move, Cancel]
+    return [RunWaiting, CancelWaiting] if waiting.are_retries(visit) else [RunWaiting, MoveWaiting, CancelWaiting]
 
 
 def _buttons(visit: Visit, key: str, about: str = "", *, can_run: bool = True) -> list[Button]:
@@ -143,7 +151,7 @@ def _buttons(visit: Visit, key: str, about: str = "", *, can_run: bool = True) -
     return [
         Button(action.label, visit.url(action.slug), one=key, about=about)
         for action in _actions(visit)
-        if can_run or action is not Run
+        if can_run or action is not RunWaiting
     ]
 
 
@@ -251,7 +259,7 @@ class _OnWaiting(Action):
         return Plan(len(those), question, those, items, form, grave)
 
 
-class Run(_OnWaiting):
+class RunWaiting(_OnWaiting):
     """Put jobs on their queues before their time."""
 
     slug = "delayed/run"
@@ -320,7 +328,7 @@ class MomentForm(TextForm):
         return given
 
 
-class Move(_OnWaiting):
+class MoveWaiting(_OnWaiting):
     """Make delayed jobs due at another time."""
 
     slug = "delayed/move"
@@ -360,7 +368,7 @@ class Move(_OnWaiting):
         )
 
 
-class Cancel(_OnWaiting):
+class CancelWaiting(_OnWaiting):
     """Take jobs away before their time: they are never performed."""
 
     slug = "delayed/cancel"
@@ -409,4 +417,4 @@ def _done(text: str, taken: Taken, those: Sequence[Waiting]) -> Done:
 
 
 PAGE = DelayedPage()
-ACTIONS: tuple[Action, ...] = (Run(), Move(), Cancel())
+ACTIONS: tuple[Action, ...] = (RunWaiting(), MoveWaiting(), CancelWaiting())

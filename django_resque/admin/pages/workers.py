@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from typing import Any, ClassVar
 
 from django.contrib import messages
@@ -20,10 +19,10 @@ from ..text import MESSAGE, Time, line, number
 from ..visit import LONGEST, Visit
 from ..worker_rows import OtherRow, ProcessRow, SlotRow
 
-SIZE = 100
-"""Worker processes of ours, and workers of other programs, on a page."""
-SLOTS = 500
-"""Slots on a page at most."""
+ROWS = 100
+"""Rows on a page: processes with their slots, which stay together, and workers of other programs."""
+SLOTS = 100
+"""Slots of a process that are shown at most."""
 SHOWN = 10
 """Names in a confirmation or a message."""
 TIMEOUT = 3.0
@@ -42,12 +41,12 @@ class WorkersPage(Page):
     def context(self, visit: Visit) -> dict[str, Any]:
         table = visit.store.worker_table()
         found = _matching(table, visit.text("q").casefold())
-        start = start_of(visit, SIZE)
-        page = found[start : start + SIZE]
+        pages = _pages(found)
+        at = start_of(visit, 1)
+        page = pages[at] if at < len(pages) else []
         rows = _Rows(visit, table, page)
         processes = [rows.process(each) for each in page if not isinstance(each, str)]
         others = [rows.other(each) for each in page if isinstance(each, str)]
-        more = len(found) > start + SIZE
         return {
             "now": Time.of(table.time, table.time),
             "q": line(visit.text("q"), LONGEST),
@@ -55,7 +54,7 @@ class WorkersPage(Page):
             "others": others,
             "left_out": _left_out(table),
             "trouble": [line(text, MESSAGE) for text in table.trouble],
-            "pager": Pager.of(visit, start=start, shown=len(page), total=len(found), more=more, size=SIZE),
+            "pager": _pager(visit, pages, at) if len(pages) > 1 or at else None,
             "buttons": [Button(each.label, visit.url(each.slug)) for each in TELLING if visit.may(each.permission)],
         }
 
@@ -69,6 +68,31 @@ def _matching(table: WorkerTable, wanted: str) -> Sequence[WorkerProcessInfo | s
         or any(wanted in worker.casefold() for worker in process.workers)
     ]
     return [*ours, *(worker for worker in table.others if wanted in worker.casefold())]
+
+
+def _pages(found: Sequence[WorkerProcessInfo | str]) -> Sequence[Sequence[WorkerProcessInfo | str]]:
+    """As many on each page as have `ROWS` rows together, and at least one."""
+    pages: list[list[WorkerProcessInfo | str]] = []
+    left = 0
+    for each in found:
+        rows = 1 if isinstance(each, str) else 1 + len(each.workers[:SLOTS])
+        if rows > left:
+            pages.append([])
+            left = ROWS
+        pages[-1].append(each)
+        left -= rows
+    return pages
+
+
+def _pager(visit: Visit, pages: Sequence[Sequence[object]], at: int) -> Pager:
+    before = sum(map(len, pages[:at]))
+    shown = len(pages[at]) if at < len(pages) else 0
+    words = {"first": number(before + 1), "last": number(before + shown), "total": number(sum(map(len, pages)))}
+    return Pager(
+        _("%(first)s–%(last)s of %(total)s") % words if shown else _("nothing more"),
+        visit.here(p=at if at > 1 else None) if at else "",
+        visit.here(p=at + 2) if at + 1 < len(pages) else "",
+    )
 
 
 def _left_out(table: WorkerTable) -> str:
@@ -92,15 +116,15 @@ class _Rows:
     def __init__(self, visit: Visit, table: WorkerTable, page: Sequence[WorkerProcessInfo | str]) -> None:
         self._visit = visit
         self._now = table.time
-        slots = islice((slot for each in page if not isinstance(each, str) for slot in each.workers), SLOTS)
-        ids = list(dict.fromkeys([*slots, *(each for each in page if isinstance(each, str))]))
+        ids = [id for each in page for id in ([each] if isinstance(each, str) else each.workers[:SLOTS])]
+        ids = list(dict.fromkeys(ids))
         self._workers: Mapping[str, Worker] = {worker.id: worker for worker in visit.store.workers.some(ids)}
         self._counters: Mapping[str, Counters] = visit.store.stats.of_workers(ids)
         self._may_end = visit.may(EndJob.permission)
         self._telling = [each for each in TELLING if visit.may(each.permission)]
 
     def process(self, process: WorkerProcessInfo) -> ProcessRow:
-        ids = [each for each in process.workers if each in self._workers]
+        ids = process.workers[:SLOTS]
         key = process.name if len(process.name) <= LONGEST else ""
         about = line(f"{process.host} {process.name}")
         return ProcessRow.of(

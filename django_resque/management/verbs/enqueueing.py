@@ -15,12 +15,13 @@ from ...job import Job
 from ...signals import after_enqueue, before_enqueue
 from ...status import Status
 from ...tracking import TrackedJob
+from ...whereabouts import may_have_failure
 from .. import moments
 from ..records import exception_of, failure_record, job_record
 from ..running import at_least
 from ..terminal import Terminal
 from .arguments import add_line_argument, queue_name, typed
-from .failures import failures_of, may_have_failure
+from .failures import failures_of
 from .verb import NO, OK, UsageError, Verb
 
 

@@ -10,8 +10,7 @@ from typing import Any
 from ...command_line import line_of
 from ...errors import InvalidPayload
 from ...failure import Failure
-from ...status import Status
-from ...store import FailureFilter, Retried, Seen, store
+from ...store import FailureFilter, Retried, store
 from .. import moments
 from ..records import SHORT, exception_of, failure_record
 from ..terminal import Terminal
@@ -59,11 +58,6 @@ def _by_ids(ids: Sequence[str], which: FailureFilter, terminal: Terminal) -> lis
         if each not in named:
             terminal.error(f"There is no such failure: {each}")
     return list(found.values())
-
-
-def may_have_failure(seen: Seen) -> bool:
-    """Whether a record in the failed list may tell how the job ended; a cancelled one may have run, or not."""
-    return seen.status is Status.FAILED and seen.outcome in ("", "cancelled")
 
 
 def failures_of(ids: Collection[str]) -> dict[str, Failure]:

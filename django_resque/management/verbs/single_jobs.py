@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -13,27 +12,17 @@ from ... import control
 from ...command_line import line_of
 from ...dequeueing import dequeue
 from ...failure import Failure
-from ...job import Job
 from ...log_format import clean
 from ...status import Status
 from ...store import Seen, store
 from ...tracking import TrackedJob
+from ...whereabouts import Known, look_up, may_have_failure
 from .. import moments
 from ..records import exception_of, failure_record, job_record, progress_of, seen_record
 from ..terminal import Terminal
 from .arguments import add_page_arguments
-from .failures import failures_of, may_have_failure, show_failure
+from .failures import failures_of, show_failure
 from .verb import NO, OK, Verb
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is known of one job: ``place`` is where it was found, in words."""
-
-    seen: Seen | None
-    job: Job | None = None
-    place: str = ""
-    failure: Failure | None = None
 
 
 class ShowJob(Verb):
@@ -58,87 +47,54 @@ class ShowJob(Verb):
         job_id = options["id"]
         if options["cancel"]:
             return _cancel(job_id, terminal)
-        output = str(store().statuses.output(job_id), "utf-8", "replace")
         if options["output"]:
+            output = _text(store().statuses.output(job_id))
             terminal.json({"id": job_id, "output": output})
             terminal.line(output.rstrip("\n"))
             return OK if output else NO
-        known = _look_up(job_id)
-        if known.seen is None and known.job is None:
+        known = look_up(job_id)
+        if known.is_nothing:
             terminal.json(None)
             terminal.error(f"Nothing is known of a job {job_id}")
             return NO
+        found = known.found
         terminal.json(
             {
                 **(seen_record(known.seen) if known.seen else {"id": job_id, "status": None}),
-                "place": known.place,
-                "job": job_record(known.job) if known.job else None,
-                "failure": failure_record(known.failure, in_full=True) if known.failure else None,
-                "output": output,
+                "place": str(found.place) if found else "",
+                "job": job_record(found.job) if found else None,
+                "failure": failure_record(found.failure, in_full=True) if found and found.failure else None,
+                "output": _text(known.output),
             }
         )
-        _show(job_id, known, output, terminal)
+        _show(known, terminal)
         return OK
 
 
-def _look_up(job_id: str) -> _Known:
-    seen = store().statuses.seen(job_id)
-    for job, place in _places(job_id, seen):
-        if job is not None:
-            return _Known(seen, job, place)
-    if seen is None or not seen.ended or may_have_failure(seen):
-        failure = failures_of({job_id}).get(job_id)
-        if failure is not None:
-            return _Known(seen, failure.job, "the failed list", failure)
-    return _Known(seen)
+def _text(output: bytes) -> str:
+    return str(output, "utf-8", "replace")
 
 
-def _places(job_id: str, seen: Seen | None) -> Iterator[tuple[Job | None, str]]:
-    """Looks into one place after the other, the likeliest first."""
-
-    def is_it(job: Job) -> bool:
-        return job.id == job_id
-
-    if seen is not None and seen.ended:
-        return
-    for worker in store().workers.all():
-        if worker.job is not None and is_it(worker.job):
-            yield worker.job, f"the worker {worker.id}"
-    queues = store().queues.in_use()
-    if seen is not None and seen.queue in queues:
-        queues = [seen.queue, *(name for name in queues if name != seen.queue)]
-    for name in queues:
-        yield next((each.job for each in store().queues.find(name, is_it)), None), f"the queue {name}"
-    delayed = next(store().delayed.find(is_it), None)
-    yield delayed.job if delayed else None, "the delayed jobs"
-    retry = next(store().retries.find(is_it), None)
-    yield retry.job if retry else None, "the retries"
-    for key in store().parked.names():
-        for window in store().parked.windows(key):
-            for raw in window.elements:
-                job = store().parked.read(raw).job
-                if job is not None and is_it(job):
-                    yield job, f"parked, until fewer run under {key}"
-
-
-def _show(job_id: str, known: _Known, output: str, terminal: Terminal) -> None:
-    terminal.line(f"Job {job_id}")
-    if known.job is not None:
-        terminal.line(f"  line       {line_of(known.job)}")
-    if known.place:
-        terminal.line(f"  found in   {known.place}")
+def _show(known: Known, terminal: Terminal) -> None:
+    job = known.found.job if known.found else None
+    failure = known.found.failure if known.found else None
+    terminal.line(f"Job {known.id}")
+    if known.found is not None:
+        terminal.line(f"  line       {line_of(known.found.job)}")
+        terminal.line(f"  found in   {known.found.place}")
     if known.seen is not None:
         for title, text in _facts(known.seen):
             terminal.line(f"  {title:<9}  {clean(text)}")
-    limits = job_record(known.job)["extra"] if known.job is not None else {}
+    limits = job_record(job)["extra"] if job is not None else {}
     if limits:
         terminal.line(f"  limits     {', '.join(f'{key}={value}' for key, value in limits.items())}")
-    if output and known.failure is None:
+    output = _text(known.output)
+    if output and failure is None:
         terminal.line("  output")
         terminal.line("\n".join(f"    {line}" for line in output.rstrip("\n").split("\n")))
-    if known.failure is not None:
+    if failure is not None:
         terminal.line()
-        show_failure(known.failure, terminal)
+        show_failure(failure, terminal)
 
 
 def _facts(seen: Seen) -> Iterator[tuple[str, str]]:

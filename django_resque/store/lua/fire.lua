@@ -1,8 +1,9 @@
 -- Enqueue the jobs of a schedule entry's slots, each slot once, however many schedulers try.
--- KEYS: 1 the slots that are done with, 2 the schedule's version, 3 the set of queues, 4 the bell's channel;
---       then for each slot its job's queue and status
+-- KEYS: 1 the slots that are done with, 2 the schedule's version, 3 the set of queues, 4 the bell's channel,
+--       5 the last jobs, 6 the slots that were missed; then for each slot its job's queue and status
 -- ARGV: 1 name of the entry, 2 version of the schedule that it was read from, 3 the slot up to which all is done with
---       then, 4 seconds a status is kept, 5 the prefix of all keys;
+--       then, 4 seconds a status is kept, 5 the prefix of all keys, 6 and 7 the first and the last slot that was missed
+--       ('' = none was);
 --       then for each slot, in order: slot (unix seconds), name of the queue, payload, status ('' = not tracked), id, key
 --       of uniqueness ('' = none), seconds the key is held
 -- Builds from the prefix: django:unique:<key>
@@ -23,11 +24,12 @@ end
 
 -- A full server refuses the first of these writes and then nothing is changed; it never refuses a later one.
 local enqueued, trouble, last = {}, '', done
-for i = 0, (#ARGV - 5) / 7 - 1 do
-  local at = 6 + 7 * i
+local job, made_up, missed = nil, 0, tonumber(ARGV[7]) or -1
+for i = 0, (#ARGV - 7) / 7 - 1 do
+  local at = 8 + 7 * i
   local slot = tonumber(ARGV[at])
   local name, payload, status = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  local queue = KEYS[5 + 2 * i]
+  local queue = KEYS[7 + 2 * i]
   enqueued[i + 1] = 0
   if slot > now then
     break -- never early, whatever clock the caller goes by
@@ -44,12 +46,14 @@ for i = 0, (#ARGV - 5) / 7 - 1 do
       local length = redis.call('RPUSH', queue, payload)
       redis.call('SADD', KEYS[3], name)
       if status ~= '' then
-        redis.call('SET', KEYS[6 + 2 * i], status, 'EX', ARGV[4])
+        redis.call('SET', KEYS[8 + 2 * i], status, 'EX', ARGV[4])
       end
       if length == 1 then
         redis.pcall('PUBLISH', KEYS[4], name) -- who may not ring the bell may push all the same
       end
       enqueued[i + 1] = 1
+      job = string.format('%.0f %s', slot, ARGV[at + 4])
+      made_up = made_up + (slot <= missed and 1 or 0)
     end
     last = slot
   end
@@ -61,5 +65,17 @@ local after = before
 if last > done then
   after = string.format('%.0f', last)
   redis.call('HSET', KEYS[1], ARGV[1], after)
+  if job then
+    redis.pcall('HSET', KEYS[5], ARGV[1], job) -- what is only told must not stand in the way
+  end
+  if missed >= 0 then
+    local first, noted = ARGV[6], redis.pcall('HGET', KEYS[6], ARGV[1])
+    local from, to, so_far = string.match(type(noted) == 'string' and noted or '', '^(%d+) (%d+) (%d+) %d+$')
+    if to and tonumber(to) == done then -- those before are a part of these
+      first, made_up = from, made_up + tonumber(so_far)
+    end
+    missed = math.min(missed, last)
+    redis.pcall('HSET', KEYS[6], ARGV[1], string.format('%s %.0f %.0f %.0f', first, missed, made_up, now))
+  end
 end
 return {'done', before, after, enqueued, trouble}

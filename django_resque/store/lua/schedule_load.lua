@@ -1,6 +1,6 @@
 -- Read the schedule, note since when entries have stood in it as they do, and forget those that are gone.
 -- KEYS: 1 a key that never exists, 2 the entries of run time, 3 the slots that are done with, 4 since when entries have
---       been seen, 5 the names that are paused, 6 the schedule's version
+--       been seen, 5 the names that are paused, 6 the schedule's version, 7 the last jobs, 8 the slots that were missed
 -- ARGV: 1 how many entries of run time are read at most, 2 seconds after which an entry that nobody has is forgotten
 --       ('' = never); then, for each entry that the caller has, its name, a blank and the 40 digits of its digest
 -- Returns {server time, version, how many entries there are at run time, {name, entry, …} or {} for too many,
@@ -69,6 +69,8 @@ if ARGV[2] ~= '' and count <= tonumber(ARGV[1]) then
   for i = 1, #slots, 2 do
     if not kept[slots[i]] then
       redis.call('HDEL', KEYS[3], slots[i])
+      redis.pcall('HDEL', KEYS[7], slots[i])
+      redis.pcall('HDEL', KEYS[8], slots[i])
     end
   end
 end

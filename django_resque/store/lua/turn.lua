@@ -11,7 +11,8 @@
 --       for each, in order: name, jobs wanted;
 --       then for each entry: kind, token, worker, status id and four more, by kind:
 --         beat: -, -, heartbeat, -           running: status, -, current job, output
---         sum (the status id is command, tab, queue): -, -, count and other numbers that add up, the fifth is a maximum, -
+--         sum (the status id is command, tab, queue): -, -, numbers, -
+--           (they add up but for the fifth, the longest; the first two are jobs that ended, and failed)
 --         start: status if it has expired, status if it is parked, guard, -
 --           (guard: 1 = it must not begin twice, key of uniqueness, id, seconds it is held, key of concurrency, how many,
 --           when it expires; a line each)
@@ -446,7 +447,8 @@ if #sums > 0 then
     processed_now, failed_now = processed_now + sums[i][1], failed_now + sums[i][2]
   end
   local hour = time[1] - time[1] % 3600
-  local throughput, minute = prefix .. 'django:stats:throughput:' .. string.format('%d', hour), math.floor((time[1] - hour) / 60)
+  local throughput = prefix .. 'django:stats:throughput:' .. string.format('%d', hour)
+  local minute = math.floor((time[1] - hour) / 60)
   try('HINCRBY', throughput, 'p' .. minute, processed_now)
   if failed_now > 0 then
     try('HINCRBY', throughput, 'f' .. minute, failed_now)

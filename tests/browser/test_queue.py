@@ -126,7 +126,7 @@ def test_a_queue_is_paused_cleared_and_removed(in_browser: InBrowser, mail: redi
         page.get_by_role("button", name="Remove").click()
         expect(page.get_by_text("The queue is removed.")).to_be_visible()
         expect(page.get_by_role("heading", level=1)).to_have_text("Queues")
-        expect(page.get_by_role("rowheader")).to_have_text(["low"])
+        expect(page.get_by_role("region").get_by_role("rowheader")).to_have_text(["low"])
 
     in_browser(look, java_script_enabled=scripts)
 

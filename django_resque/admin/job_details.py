@@ -34,12 +34,13 @@ OPEN_EXTRAS = ("timeout", "on_crash", "max_attempts", "expires", "track", "attem
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A thing that is known. ``url`` may be empty; ``time`` stands behind the text."""
+    """A thing that is known. ``url`` may be empty; ``time`` stands behind the text, and is ``ahead`` or ago."""
 
     label: str
     text: str
     url: str = ""
     time: Time | None = None
+    ahead: bool = False
     is_id: bool = False
 
 
@@ -174,7 +175,7 @@ def _facts(known: Known, command: str, visit: Visit) -> Iterator[Fact]:
     if moment is not None:
         until = Time.until(moment, now)
         label = _("Overdue") if until.late else _("Due")
-        yield Fact(label, until.exact, time=until)
+        yield Fact(label, until.exact, time=until, ahead=not until.late)
     if seen is not None:
         yield from _of_performance(known, seen, visit)
     if job is not None:

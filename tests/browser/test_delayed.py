@@ -185,8 +185,12 @@ def test_all_can_be_read_and_axe_finds_nothing(
             check(page)
         page.goto(url("delayed"))
         page.get_by_role("button", name="Reschedule").first.click()
+        expect(page.get_by_text("Reschedule 1 job?")).to_be_visible()
+        page.wait_for_load_state()
         check(page)
         page.get_by_role("button", name="Reschedule").click()
+        expect(page.get_by_text("Say when")).to_be_visible()
+        page.wait_for_load_state()
         check(page)
 
     in_browser(look, color_scheme=scheme)

@@ -14,7 +14,7 @@ from django_resque.job import Job
 from django_resque.store import store
 from tests.browser.test_admin import FAINT_TEXTS
 from tests.dashboard import url
-from tests.test_admin_workers import NOW, add_other, add_process, perform
+from tests.test_admin_workers import add_other, add_process, now, perform
 from tests.workers import WorkerProcess, told, until
 
 pytestmark = [pytest.mark.browser]
@@ -110,7 +110,7 @@ def everything(clean_redis: redis.Redis) -> redis.Redis:
     """Processes in all states, with names of all lengths."""
     slot = "box1~k3f9ad-1:4711:high,mail"
     add_process(clean_redis, "k3f9ad", slot, "box1~k3f9ad-2:4711:high,mail", mode="paused")
-    add_process(clean_redis, "dead00", lease=-300, heard=NOW - 330)
+    add_process(clean_redis, "dead00", lease=-300, heard=now() - 330)
     add_process(clean_redis, "sched1", info={"kind": "scheduler", "queues": ""}, mode="stopping")
     add_process(clean_redis, "q" * 60, info={"host": "h" * 100, "queues": ",".join(["q" * 100] * 5)})
     add_other(clean_redis, f"{'h' * 100}:1:{','.join(['q' * 100] * 5)}", heard=500)

@@ -38,7 +38,7 @@ class QueuePage(Page):
     slug = "queue"
     title = gettext_lazy("Queue")
     template = "queue.html"
-    in_menu = False
+    section = "queues"
 
     def context(self, visit: Visit) -> dict[str, Any]:
         name = name_of(visit)

@@ -184,7 +184,7 @@ def test_a_row_says_what_failed_how_where_and_when(admin_client: Client, clean_r
     job_id = Failure.from_record(raw).job_id
     text = page(admin_client, "failures/list")
     assert f"act act refuse now {job_id} ValueError went wrong mail box1~k3f9ad-1:42:mail 3 min" in text
-    assert "ago 3 Retry" in text
+    assert "ago 3 attempts Retry act" in text
     addresses = links(admin_client, url("failures/list"), "?")
     for wanted in (
         url("failure", digest=digest(raw)),

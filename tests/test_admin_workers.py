@@ -22,7 +22,9 @@ from django_resque.store.working import LONGEST, read_working
 from tests.dashboard import act, page, round_trips, url
 from tests.test_control import Worker
 
-NOW = int(time.time())
+
+def now() -> int:
+    return int(time.time())
 
 
 @pytest.fixture
@@ -49,10 +51,10 @@ def start(clean_redis: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 def add_process(client: redis.Redis, name: str, *slots: str, lease: float = 3_000, **fields: Any) -> None:
     """A worker process as it registers itself."""
-    told = {"host": "box1", "pid": 4711, "queues": "high,mail", "version": "0.1.0", "started": NOW - 7_205}
+    told = {"host": "box1", "pid": 4711, "queues": "high,mail", "version": "0.1.0", "started": now() - 7_205}
     info = {**told, **fields.pop("info", {})}
-    client.zadd("resque:django:processes", {f"{name} boot 4711": NOW + lease})
-    known = {"number": 1, "info": json.dumps(info), "mode": "running", "heard": NOW, "memory": 96 * 1024**2, **fields}
+    client.zadd("resque:django:processes", {f"{name} boot 4711": now() + lease})
+    known = {"number": 1, "info": json.dumps(info), "mode": "running", "heard": now(), "memory": 96 * 1024**2, **fields}
     client.hset(f"resque:django:process:{name}", mapping={**known, "workers": "\n".join(slots)})
     if slots:
         client.sadd("resque:workers", *slots)
@@ -60,7 +62,7 @@ def add_process(client: redis.Redis, name: str, *slots: str, lease: float = 3_00
 
 def perform(client: redis.Redis, worker: str, job: Job, *, queue: str = "mail", since: float = 75) -> None:
     """What a worker says about its job."""
-    run_at = datetime.fromtimestamp(NOW - since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    run_at = datetime.fromtimestamp(now() - since, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     payload = job.payload().decode()
     client.set(f"resque:worker:{worker}", f'{{"queue":"{queue}","run_at":"{run_at}","payload":{payload},"worker":"x"}}')
 
@@ -120,7 +122,7 @@ def test_schedulers_are_among_them_without_slots(admin_client: Client, clean_red
 
 
 def test_a_process_that_has_fallen_silent_is_marked_and_cannot_be_told_anything(admin_client, clean_redis):
-    add_process(clean_redis, "k3f9ad", "box1~k3f9ad-1:4711:high,mail", lease=-300, heard=NOW - 330)
+    add_process(clean_redis, "k3f9ad", "box1~k3f9ad-1:4711:high,mail", lease=-300, heard=now() - 330)
     perform(clean_redis, "box1~k3f9ad-1:4711:high,mail", Job("act"))
     text = page(admin_client, "workers")
     assert "its lease has ended" in text
@@ -131,14 +133,14 @@ def test_a_process_that_has_fallen_silent_is_marked_and_cannot_be_told_anything(
 
 
 def test_with_a_long_lease_a_process_is_marked_after_two_minutes(admin_client: Client, clean_redis: redis.Redis):
-    add_process(clean_redis, "k3f9ad", heard=NOW - 100)
+    add_process(clean_redis, "k3f9ad", heard=now() - 100)
     assert "not heard from" not in page(admin_client, "workers")
-    add_process(clean_redis, "k3f9ad", heard=NOW - 130)
+    add_process(clean_redis, "k3f9ad", heard=now() - 130)
     assert "not heard from" in page(admin_client, "workers")
 
 
 def test_an_older_process_that_tells_less_is_shown(admin_client: Client, clean_redis: redis.Redis):
-    clean_redis.zadd("resque:django:processes", {"abc123 boot": NOW + 3_000})
+    clean_redis.zadd("resque:django:processes", {"abc123 boot": now() + 3_000})
     clean_redis.hset("resque:django:process:abc123", mapping={"number": 1, "workers": "box2~abc123-1:7:low"})
     clean_redis.sadd("resque:workers", "box2~abc123-1:7:low")
     text = page(admin_client, "workers")
@@ -185,7 +187,7 @@ def test_one_searches_by_host_process_queue_or_id(admin_client: Client, clean_re
 def test_many_have_pages_and_very_many_are_not_all_read(admin_client: Client, clean_redis: redis.Redis):
     pipeline = clean_redis.pipeline()
     for number in range(120):
-        pipeline.zadd("resque:django:processes", {f"p{number:05} boot": NOW + 3_000})
+        pipeline.zadd("resque:django:processes", {f"p{number:05} boot": now() + 3_000})
         pipeline.hset(f"resque:django:process:p{number:05}", mapping={"number": 1, "workers": ""})
     for number in range(50):
         pipeline.sadd("resque:workers", f"ruby{number:05}:1:*")
@@ -243,6 +245,16 @@ def test_no_arguments_are_shown(admin_client: Client, clean_redis: redis.Redis):
     add_process(clean_redis, "k3f9ad", slot)
     perform(clean_redis, slot, Job("act", ("hunter2",), {"password": "hunter2"}))
     assert "hunter2" not in admin_client.get(url("workers")).content.decode()
+
+
+def test_while_nothing_happens_a_live_page_is_told_so(admin_client: Client, clean_redis: redis.Redis):
+    add_process(clean_redis, "k3f9ad", "box1~k3f9ad-1:4711:high,mail")
+    perform(clean_redis, "box1~k3f9ad-1:4711:high,mail", Job("act"))
+    fragment = {"X-Resque-Fragment": "yes"}
+    etag = admin_client.get(url("workers"), headers=fragment)["ETag"]
+    assert admin_client.get(url("workers"), headers={**fragment, "If-None-Match": etag}).status_code == 304
+    clean_redis.hset("resque:django:process:k3f9ad", "mode", "paused")
+    assert admin_client.get(url("workers"), headers={**fragment, "If-None-Match": etag}).status_code == 200
 
 
 def test_four_round_trips_are_enough(admin_client: Client, clean_redis: redis.Redis):

@@ -83,6 +83,13 @@ def test_eviction_is_an_error_when_it_happens(clean_redis: redis.Redis):
             assert only("eviction").level is Level.ERROR
 
 
+def test_so_is_a_policy_that_deletes_what_expires(clean_redis: redis.Redis):
+    with configured(clean_redis, **{"maxmemory-policy": "volatile-lru"}):
+        finding = only("eviction")
+    assert finding.level is Level.WARNING
+    assert "enqueued twice" in finding.what
+
+
 def test_memory_is_looked_at(clean_redis: redis.Redis):
     used = clean_redis.info("memory")["used_memory"]
     with configured(clean_redis, maxmemory=int(used * 1.05)):

@@ -327,6 +327,11 @@ def test_missed_slots_have_what_the_entry_says_and_the_log_tells(
     assert words in warnings[0]
     debug = [record.getMessage() for record in caplog.records if record.levelno == logging.DEBUG]
     assert sum("enqueued echo" in line for line in debug) == len(made_up) + 1
+    past = store().past(["minutely"])
+    missed = past.missed["minutely"]
+    assert (missed.first - minute, missed.last - minute, missed.made_up) == (60, 540, len(made_up))
+    assert past.jobs["minutely"].slot == minute + 600
+    assert past.jobs["minutely"].id == jobs(clean_redis)[-1]["id"]
 
 
 def test_of_very_many_missed_slots_the_last_thousand_are_made_up_for(clean_redis, schedule, minute, caplog):
@@ -339,6 +344,8 @@ def test_of_very_many_missed_slots_the_last_thousand_are_made_up_for(clean_redis
     Scheduler(now).work()
     assert slots(clean_redis) == list(range(now - 60 * (MOST_MADE_UP + 1), now + 1, 60))
     assert sum("is left out" in record.getMessage() for record in caplog.records) == 1
+    missed = store().past(["minutely"]).missed["minutely"]
+    assert (missed.first, missed.made_up) == (minute + 60, MOST_MADE_UP)
 
 
 def test_large_jobs_go_in_several_requests(clean_redis, schedule, minute):
@@ -490,8 +497,10 @@ def test_all_entries_are_listed_with_their_state(clean_redis, schedule, minute):
     assert hourly.entry == ScheduleEntry.from_mapping("hourly", {"command": "echo", "every": 3600})
     assert time - 5 < hourly.next_slot <= time + 3600
     assert hourly.next_slot % 3600 == 0
-    assert (paused.paused, paused.next_slot) == (True, None)
+    assert (paused.paused, paused.next_slot, paused.next_slots(3)) == (True, None, [])
     assert timetable.entry("added") == added
+    assert hourly.next_slots(3) == [hourly.next_slot + 3600 * number for number in range(3)]
+    assert (added.overdue, hourly.overdue, paused.overdue) == (None, minute + 3600, None)
 
 
 def test_an_entry_is_checked_before_it_is_added(clean_redis):

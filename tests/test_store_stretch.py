@@ -106,6 +106,9 @@ def test_an_item_is_found_again_by_its_second_and_its_bytes(clean_redis):
     clean_redis.set(f"resque:delayed:{SECOND + 1}", "a text")
     wanted = [(SECOND, digest(b"34")), (SECOND, digest(b"gone")), (SECOND + 1, digest(b"1")), (SECOND, digest(b""))]
     assert [(each.second, each.raw) for each in store().delayed.named(wanted)] == [(SECOND, b"34"), (SECOND, b"")]
+    delay(clean_redis, SECOND + 2, b"34", b"35", b"35")
+    wanted = [(SECOND, digest(b"34")), (SECOND + 2, digest(b"35"))]
+    assert [(each.second, each.raw) for each in store().delayed.named(wanted)] == [(SECOND, b"34"), (SECOND + 2, b"35")]
     assert store().delayed.named([]) == []
 
 

@@ -91,6 +91,7 @@ def test_a_job_that_runs_is_shown_and_ended(worker: Callable[..., WorkerProcess]
     worker()
     job = enqueue("act", "wait", "x")
     told(facts, "x:started")
+    until(lambda: job.refresh().status is Status.RUNNING)
     found = until(lambda: (shown := verb("job", job.id, "--json").json)["place"].startswith("the worker") and shown)
     assert found["job"]["args"] == ["wait", "x"]  # type: ignore[index]
     assert found["status"] == "running"  # type: ignore[index]

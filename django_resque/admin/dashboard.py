@@ -83,9 +83,9 @@ class DashboardAdmin(ModelAdmin):
             "opts": self.opts,
             "layout": layout,
             "menu": [
-                {"title": each.title, "url": visit.url(each.slug), "current": each.slug == page.slug}
+                {"title": each.title, "url": visit.url(each.slug), "current": each.slug == (page.section or page.slug)}
                 for each in PAGES
-                if each.in_menu
+                if not each.section
             ],
             "units": " ".join(units()),
             "here": visit.request.get_full_path(),

@@ -86,7 +86,7 @@ class FailureDetails:
             queue=line(failure.queue),
             queue_url=queue_url_of(failure, visit),
             worker=line(failure.worker),
-            attempts=attempts_of(failure),
+            attempts=number(attempts_of(failure)) if attempts_of(failure) else "",
             exit_status=line(_scalar(extra.get("exit_status"))),
             signal=line(_scalar(extra.get("signal"))),
             retried_at=line(_scalar(extra.get("retried_at"))),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..command_line import line_of
 from ..failure import Failure
@@ -64,7 +65,7 @@ class FailureRow:
             queue_url=queue_url_of(failure, visit),
             worker=line(failure.worker),
             time=Time.of(failure.failed_at, now) if failure.failed_at else None,
-            attempts=attempts_of(failure),
+            attempts=_attempts(failure),
             id=line(failure.job_id),
             job_url=visit.url("job", id=failure.job_id) if failure.job_id else "",
             buttons=buttons_of(failure, visit),
@@ -102,12 +103,17 @@ def error_of(failure: Failure, visit: Visit, limit: int) -> str:
     return line(visit.redactor.text(failure.error, failure.job), limit)
 
 
-def attempts_of(failure: Failure) -> str:
-    """How often the job was tried, where that is known; other programs do not tell."""
+def attempts_of(failure: Failure) -> int:
+    """How often the job was tried; 0 where that is not known: other programs do not tell."""
     told = failure.extra.get("attempts")
-    if isinstance(told, int) and not isinstance(told, bool) and 0 < told < 1_000_000:
-        return number(told)
-    return number(failed_attempts(failure.job) + 1) if failure.job is not None and failure.is_ours else ""
+    if type(told) is int and 0 < told < 1_000_000:
+        return told
+    return failed_attempts(failure.job) + 1 if failure.job is not None and failure.is_ours else 0
+
+
+def _attempts(failure: Failure) -> str:
+    count = attempts_of(failure)
+    return ngettext("%(count)s attempt", "%(count)s attempts", count) % {"count": number(count)} if count else ""
 
 
 def _command_line(failure: Failure, visit: Visit) -> str:

@@ -25,7 +25,8 @@ class Page(ABC):
     slug: str
     title: Any
     template: str
-    in_menu = True
+    section = ""
+    """The slug of the page below which it stands, which is marked in the menu. Empty: it stands in the menu itself."""
     every = 5
     """Seconds after which a page that is live looks again."""
 

@@ -19,6 +19,8 @@ from .visit import LONGEST, Visit
 
 MOST_AT_ONCE = 100_000
 """Jobs that are looked through for an action that is about all that match."""
+MOST_BYTES = 100_000_000
+"""About how much one action is about."""
 RETRIES = "retries"
 """The kind that is not the usual one."""
 _DELAYED_KEY = re.compile(r"(0|-?[1-9][0-9]{0,14})-([0-9a-f]{40})")
@@ -138,10 +140,18 @@ def matching(visit: Visit) -> tuple[list[Waiting], bool]:
     """All that fit the filter in the address, and whether all were looked through."""
     store = visit.store
     seen: Iterator[Waiting] = map(Waiting, store.retries.each() if are_retries(visit) else store.delayed.each())
-    found = filter(Filter.of(visit), islice(seen, MOST_AT_ONCE))
-    # one retry may be come across twice; two delayed jobs that are the same to the byte are two
-    those = list({waiting.raw: waiting for waiting in found}.values()) if are_retries(visit) else list(found)
-    return those, next(seen, None) is None
+    fits = Filter.of(visit)
+    found: list[Waiting] = []
+    size = 0
+    for waiting in islice(seen, MOST_AT_ONCE):
+        if fits(waiting):
+            found.append(waiting)
+            size += len(waiting.raw)
+            if size > MOST_BYTES:
+                break
+    if are_retries(visit):  # one may be come across twice; two delayed jobs that are the same to the byte are two
+        found = list({waiting.raw: waiting for waiting in found}.values())
+    return found, next(seen, None) is None
 
 
 def run(store: Store, those: Sequence[Waiting]) -> Taken:

@@ -174,10 +174,5 @@ class OtherRow:
             failed=number(counters.failed),
             started=Time.of(worker.started, now) if worker.started else None,
             heard=Time.of(worker.heartbeat, now) if worker.heartbeat else None,
-            silent=is_silent(worker, now),
+            silent=worker.heartbeat is not None and now - worker.heartbeat > SILENT,
         )
-
-
-def is_silent(worker: Worker, now: datetime) -> bool:
-    """Whether a worker that sends heartbeats has stopped doing so."""
-    return worker.heartbeat is not None and now - worker.heartbeat > SILENT

@@ -21,10 +21,12 @@ from .control import Control, Replies
 from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
+from .ends import End, read_head, read_tail
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
 from .failures import Failures, Retried
 from .glance import Glance, read_glance
+from .job_counts import Count, JobCounts, job_counts
 from .keys import Keys
 from .line import Line
 from .overview import Overview, read_overview
@@ -33,6 +35,7 @@ from .past import LastJob, Missed, Past, read_past
 from .processes import Population, Processes, ProcessState, WorkerProcessInfo
 from .producers import Outgoing, Producers
 from .queue_table import QueueState, QueueTable, read_queue_table
+from .queue_view import QueueView, read_queue_view
 from .queues import Queues, Removed
 from .reading import reading
 from .recent import Recent
@@ -58,11 +61,13 @@ __all__ = [
     "Bequest",
     "Burial",
     "Cancelled",
+    "Count",
     "Counters",
     "Counts",
     "Delayed",
     "DelayedJob",
     "Due",
+    "End",
     "Ending",
     "Entry",
     "FailureFilter",
@@ -77,6 +82,7 @@ __all__ = [
     "Health",
     "Hit",
     "Hits",
+    "JobCounts",
     "LastJob",
     "Line",
     "Look",
@@ -94,6 +100,7 @@ __all__ = [
     "Promotion",
     "QueueState",
     "QueueTable",
+    "QueueView",
     "Remains",
     "Removed",
     "Replies",
@@ -147,7 +154,7 @@ class Store:
 
     @functools.cached_property
     def parked(self) -> Parked:
-        return Parked(self.client, self.keys, self.config.status_ttl)
+        return Parked(self.client, self.keys, self.ask, self.config.status_ttl)
 
     @functools.cached_property
     def statuses(self) -> Statuses:
@@ -233,6 +240,26 @@ class Store:
     def past(self, names: Sequence[str]) -> Past:
         """What has become of these entries of the schedule, in two round trips."""
         return read_past(self.client, self.keys, self.statuses, names)
+
+    def queue_view(self, name: str) -> QueueView:
+        """A single queue at a glance, in two round trips."""
+        return read_queue_view(self.client, self.keys, name)
+
+    def job_counts(self) -> JobCounts:
+        """How many jobs there are in each state, in one round trip."""
+        return self.ask(job_counts(self.keys))
+
+    def queue_head(self, queue: str) -> End:
+        """The next jobs of a queue, as many as one looks through, in two round trips."""
+        return read_head(self.client, self.keys.queue(queue))
+
+    def recent_head(self) -> End:
+        """The statuses of the jobs that ended last, the last one to end first, in the same way."""
+        return read_head(self.client, self.keys.recent)
+
+    def failure_tail(self) -> End:
+        """The newest failure records, the newest first, in the same way."""
+        return read_tail(self.client, self.keys.failed)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Self, cast
@@ -17,7 +17,7 @@ from redis import Redis
 
 from ..choices import unique_of
 from ..errors import InvalidPayload, StoreError
-from ..job import MAX_READABLE, Job
+from ..job import MAX_READABLE, Job, digest
 from ..status import Status, status_record
 from .keys import Keys
 from .reading import reading
@@ -304,16 +304,21 @@ class Delayed:
         found: Stretch[DelayedJob] = self._ask(Request("delayed_stretch", [keys.delayed_schedule], args, _stretch))
         return found
 
-    def named(self, wanted: Sequence[tuple[int, str]]) -> list[DelayedJob]:
-        """Those of these items that are there, each named by its second and the SHA-1 of its bytes. In a second that
-        has very many not all are looked at."""
-        if not wanted:
+    def named(self, wanted: Collection[tuple[int, str]]) -> list[DelayedJob]:
+        """Those of these items that are there, each named by its second and the SHA-1 of its bytes; one round trip.
+        Where there are very many not all are looked at."""
+        seconds = sorted({second for second, _sha in wanted})
+        if not seconds:
             return []
-        keys = [self._keys.delayed(second) for second, _sha in wanted]
-        args: list[str | int] = [MOST_LOOKED_THROUGH, *(sha for _second, sha in wanted)]
-        found: list[list[bytes]] = self._ask(Request("find_delayed", keys, args, list))
+        args: list[str | int] = [MOST_LOOKED_THROUGH, *{sha for _second, sha in wanted}]
+        found: list[list[bytes]] = self._ask(
+            Request("find_delayed", [self._keys.delayed(second) for second in seconds], args, list)
+        )
         return [
-            DelayedJob.read(second, item) for (second, _sha), there in zip(wanted, found, strict=True) for item in there
+            DelayedJob.read(second, item)
+            for second, items in zip(seconds, found, strict=True)
+            for item in items
+            if (second, digest(item)) in wanted
         ]
 
     @reading()

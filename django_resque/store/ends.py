@@ -1,4 +1,7 @@
-"""One end of a long list, in two round trips: what pages look through, where they do not look through all of it."""
+"""The ends of long lists: what pages look through, where they do not look through all of it.
+
+One end of one list is read in two round trips, the heads of several in one.
+"""
 
 from __future__ import annotations
 
@@ -9,12 +12,14 @@ from typing import Any, cast
 from redis import Redis
 
 from .reading import reading
+from .scripts import script
 
 MOST = 10_000
 """Elements that are looked through at most."""
 MOST_BYTES = 16_000_000
 """About how many bytes are looked through at most."""
 _FIRST = 100
+_AT_ONCE = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +72,18 @@ def _read(client: Redis, key: str, most: int, place: Any) -> End:
 
 def _ordered(elements: list[bytes], place: Any) -> list[bytes]:
     return elements[::-1] if place is _from_tail else elements
+
+
+@reading()
+def read_heads(client: Redis, keys: Sequence[str], most: int = MOST) -> list[list[bytes]]:
+    """The first elements of several lists, up to ``most`` in all, and as many as fit: each list may have its share.
+
+    There are none of what is no list. Raises a `StoreError`."""
+    pipeline: Any = client.pipeline(transaction=False)
+    heads, share = script("first_elements"), max(1, len(keys))
+    for at in range(0, len(keys), _AT_ONCE):
+        some = keys[at : at + _AT_ONCE]
+        args = (len(some), *some, max(1, most // share), MOST_BYTES // share)
+        # the first call teaches the server the script that the others name
+        pipeline.eval(heads.source, *args) if at == 0 else pipeline.evalsha(heads.sha, *args)
+    return [elements for found in (pipeline.execute() if keys else []) for elements in found]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
 from redis import Redis
 
-from .delayed import CANCELLED_TTL
+from .delayed import CANCELLED_TTL, MOST_LOOKED_THROUGH
+from .ends import read_heads
 from .keys import Keys
 from .reading import reading
-from .removal import Found, read_payload, removal
+from .removal import Found, one_after_the_other, read_payload, removal
 from .request import Request
-from .windows import OVERLAP, Window, windows
+from .windows import OVERLAP, Window, matching, named, windows
 
 KEYS_AT_ONCE = 20
 PERMITS_AT_ONCE = 100
@@ -32,9 +33,11 @@ class Mended:
 class Parked:
     """The parked jobs. An element is a queue, a line feed and a payload."""
 
-    def __init__(self, client: Redis, keys: Keys, status_ttl: int) -> None:
+    def __init__(self, client: Redis, keys: Keys, ask: Callable[[Request[Any]], Any], status_ttl: int) -> None:
+        """``ask`` carries out a request; ``status_ttl`` is how long the status of an ended job is kept, in seconds."""
         self._client = client
         self._keys = keys
+        self._ask = ask
         self._ended_ttl = max(status_ttl, CANCELLED_TTL)
 
     @reading()
@@ -61,6 +64,27 @@ class Parked:
     def dequeue(self, name: str, found: Sequence[Found]) -> Request[list[bool]]:
         """Take parked jobs out, as `Queues.dequeue` does it."""
         return removal(self._keys, self._keys.parked(name), found, self._ended_ttl)
+
+    def heads(self, names: Sequence[str]) -> dict[str, list[bytes]]:
+        """The first elements that are parked under each of these keys, as many as one looks through, in one round
+        trip."""
+        return dict(zip(names, read_heads(self._client, [self._keys.parked(name) for name in names]), strict=True))
+
+    def named(self, name: str, digests: Iterable[str], *, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+        """The elements with these SHA-1s, as `Queues.named` finds payloads."""
+        return named(self._client, self._keys.parked(name), digests, most)
+
+    def matching(self, name: str, match: Callable[[bytes], bool], *, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+        """The elements that ``match`` says True of, as `Queues.matching` finds payloads."""
+        return matching(self._client, self._keys.parked(name), match, most)
+
+    def dequeue_many(self, name: str, elements: Sequence[bytes]) -> int:
+        """Take out all of these that are still there, and give how many there were."""
+
+        def ask(piece: Sequence[bytes]) -> Sequence[bool]:
+            return cast("list[bool]", self._ask(self.dequeue(name, list(map(self.read, piece)))))
+
+        return one_after_the_other(elements[::-1], self.size(name) - len(elements), ask)
 
     def mend(self) -> Request[Mended]:
         """Free permits whose reservation is gone, and put jobs back on their queues that wait although there are

@@ -82,7 +82,7 @@ def read_queue_table(client: Redis, keys: Keys) -> QueueTable:
     )
     count, worker_count, _paused_count = (reply if isinstance(reply, int) else 0 for reply in replies[::2])
     names = sorted({*found, *paused})[:QUEUES]
-    lengths, running = _lengths_and_running(client, keys, names, workers[:WORKERS])
+    lengths, running = lengths_and_running(client, keys, names, workers[:WORKERS])
     paused_by = {} if isinstance(by, Exception) else {_text(name): _text(value) for name, value in by[1].items()}
     queues = [
         QueueState(name, *lengths[name], running[name], name in set(paused), paused_by.get(name, "")) for name in names
@@ -100,9 +100,11 @@ def read_queue_table(client: Redis, keys: Keys) -> QueueTable:
     )
 
 
-def _lengths_and_running(
+def lengths_and_running(
     client: Redis, keys: Keys, queues: Sequence[str], workers: Sequence[str]
 ) -> tuple[Mapping[str, tuple[int | None, float | None]], Counter[str]]:
+    """Length and oldest job of each of ``queues``, and how many of ``workers`` say that they perform a job of which
+    queue; in one round trip."""
     pipeline: Any = client.pipeline(transaction=False)
     groups = [queues[at : at + _AT_ONCE] for at in range(0, len(queues), _AT_ONCE)]
     source = script("heads").source

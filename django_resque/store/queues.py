@@ -9,12 +9,14 @@ from typing import Any, NamedTuple, cast
 from redis import Redis
 
 from ..job import Job
-from .delayed import CANCELLED_TTL
+from ..status import Status, status_record
+from .delayed import CANCELLED_TTL, MOST_LOOKED_THROUGH
+from .ends import read_heads
 from .keys import Keys
 from .reading import reading
-from .removal import MOST, Found, batches, read_payload, removal
+from .removal import MOST, Found, batches, one_after_the_other, read_payload, removal
 from .request import Request
-from .windows import OVERLAP, Window, windows
+from .windows import OVERLAP, Window, matching, named, windows
 
 SET_ASIDE = 24 * 3600
 """Seconds that a queue which is being cleared is kept, for the case that whoever clears it dies over it."""
@@ -94,12 +96,63 @@ class Queues:
                 if match is None or (found.job is not None and match(found.job)):
                     yield found
 
+    def heads(self, queues: Sequence[str]) -> dict[str, list[bytes]]:
+        """The next payloads of each of these queues, as many as one looks through, in one round trip."""
+        return dict(zip(queues, read_heads(self._client, [self._keys.queue(name) for name in queues]), strict=True))
+
+    def named(self, queue: str, digests: Iterable[str], *, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+        """The payloads with these SHA-1s that are among the first ``most`` of ``queue``, in its order."""
+        return named(self._client, self._keys.queue(queue), digests, most)
+
+    def matching(self, queue: str, match: Callable[[bytes], bool], *, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+        """The payloads of ``queue`` that ``match`` says True of, in its order; of more than ``most`` the last ones."""
+        return matching(self._client, self._keys.queue(queue), match, most)
+
     # -- changing them -------------------------------------------------------------------------------------------------
 
     def dequeue(self, queue: str, found: Sequence[Found]) -> Request[list[bool]]:
         """Take jobs out of ``queue``, up to a hundred; gives for each whether it was still there: it is either removed
         or performed. Their status becomes failed, with the outcome ``cancelled``; they are counted nowhere."""
         return removal(self._keys, self._keys.queue(queue), found, self._ended_ttl)
+
+    def dequeue_many(self, queue: str, payloads: Sequence[bytes]) -> int:
+        """Take out all of these that are still there, as `dequeue` does it, and give how many there were."""
+        return self._piecewise(queue, payloads[::-1], queue, lambda found: self.dequeue(queue, found))
+
+    def move(self, queue: str, payloads: Sequence[bytes], goal: str) -> int:
+        """Put all of these that are still in ``queue`` at the end of the queue ``goal``, in this order, and give how
+        many there were. Their statuses say where they wait now; nothing else changes.
+
+        Raises a `StoreError`, also when ``goal`` is no list; those that have not moved by then are where they were.
+        """
+        return self._piecewise(queue, payloads, goal, lambda found: self._move(queue, found, goal, "RPUSH"))
+
+    def advance(self, queue: str, payloads: Sequence[bytes]) -> int:
+        """Put all of these that are still in ``queue`` at its head, so that they are performed next, in this order;
+        gives how many there were. Raises a `StoreError`."""
+        return self._piecewise(queue, payloads[::-1], queue, lambda found: self._move(queue, found, queue, "LPUSH"))
+
+    def _move(self, queue: str, found: Sequence[Found], goal: str, push: str) -> Request[list[bool]]:
+        keys = self._keys
+        names = [keys.none, keys.queue(queue), keys.queue(goal), keys.queues, keys.bell]
+        # Of two that are the same to the byte the right one is taken: they are looked for from the other end.
+        args: list[str | bytes | int] = [goal, push, 1 if push == "RPUSH" else -1]
+        for raw, job in found:
+            names.append(keys.none if job is None else keys.status(job.status_id))
+            args += raw, b"" if job is None or queue == goal else status_record(Status.WAITING, job)
+        return Request("move", names, args, lambda reply: [count == 1 for count in reply])
+
+    def _piecewise(
+        self,
+        queue: str,
+        payloads: Sequence[bytes],
+        goal: str,
+        request: Callable[[Sequence[Found]], Request[list[bool]]],
+    ) -> int:
+        def ask(piece: Sequence[bytes]) -> Sequence[bool]:
+            return cast("list[bool]", self._ask(request([read_payload(raw, goal) for raw in piece])))
+
+        return one_after_the_other(payloads, self.size(queue) - len(payloads), ask)
 
     def clear(self, queue: str, progress: Progress | None = None) -> int:
         """Take all jobs out of ``queue``, as `dequeue` does it; gives how many there were.

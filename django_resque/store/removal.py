@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from ..choices import unique_of
@@ -73,3 +73,11 @@ def batches(items: Sequence[T], most: int, size: Any) -> Iterator[Sequence[T]]:
             start, bytes_so_far = at, size(item)
     if start < len(items):
         yield items[start:]
+
+
+def one_after_the_other(
+    payloads: Sequence[bytes], passed_over: int, ask: Callable[[Sequence[bytes]], Sequence[bool]]
+) -> int:
+    """Ask for what is to be taken from a list, in pieces; gives how many of them were there. They come in the order in
+    which a search finds them, which passes over up to ``passed_over`` others."""
+    return sum(list(ask(piece)).count(True) for piece in batches(payloads, at_once(passed_over), len))

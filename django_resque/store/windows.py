@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, cast
 
 from redis import Redis
 
+from ..job import digest
 from .reading import reading
 
 WINDOW = 1_000
@@ -27,6 +28,24 @@ class Window(NamedTuple):
     again: int
 
 
+def windows_from_head(client: Redis, key: str, *, most: int, overlap: int = OVERLAP) -> Iterator[list[bytes]]:
+    """The first ``most`` elements of a list in pieces of up to `WINDOW`, from its head on.
+
+    Each piece begins with up to ``overlap`` elements of the one before: so many may be popped from the head between two
+    of them, and nothing is missed. It always ends. Raises a `StoreError`.
+    """
+    with reading():
+        at, count = 0, FIRST_WINDOW
+        while at < most:
+            start, end = max(0, at - overlap), min(most, at + count)
+            elements = cast("list[bytes]", client.lrange(key, start, end - 1))
+            yield elements
+            if len(elements) < end - start:
+                return
+            size = sum(map(len, elements))
+            at, count = end, min(WINDOW, max(10, MOST_BYTES * len(elements) // size)) if size else WINDOW
+
+
 def windows(client: Redis, key: str, *, overlap: int = 0) -> Iterator[Window]:
     """A list in pieces of up to `WINDOW` elements, from its tail to its head, the last element first.
 
@@ -44,3 +63,27 @@ def windows(client: Redis, key: str, *, overlap: int = 0) -> Iterator[Window]:
             size = sum(map(len, elements))
             count = min(WINDOW, max(10, MOST_BYTES * len(elements) // size)) if size else WINDOW
             unread, again = start, min(overlap, count // 2)
+
+
+def named(client: Redis, key: str, digests: Iterable[str], most: int) -> list[bytes]:
+    """Those of the first ``most`` elements of a list that have these SHA-1s, each once, in the list's order."""
+    missing, found = set(digests), []
+    for window in windows_from_head(client, key, most=most) if missing else ():
+        for raw in window:
+            if (name := digest(raw)) in missing:
+                missing.remove(name)
+                found.append(raw)
+        if not missing:
+            break
+    return found
+
+
+def matching(client: Redis, key: str, match: Callable[[bytes], bool], most: int) -> list[bytes]:
+    """The elements of a list that ``match`` says True of, in the list's order; of more than ``most`` the last ones.
+    All of it is looked through; what moves meanwhile may be there twice."""
+    found: list[bytes] = []
+    for window in windows(client, key, overlap=OVERLAP):
+        found += filter(match, window.elements[window.again :])
+        if len(found) >= most:
+            break
+    return found[:most][::-1]

@@ -22,13 +22,16 @@ InBrowser = Callable[..., None]
 
 @pytest.fixture
 def busy(clean_redis: redis.Redis) -> redis.Redis:
-    """A site at work: queues with jobs, workers of ours and of Ruby's, failures."""
+    """A site at work: queues with jobs, workers of ours and of Ruby's, what they did, failures."""
     now = datetime.now(UTC)
+    for minute in range(200):
+        second = (int(now.timestamp()) // 60 - minute) * 60
+        key = f"resque:django:stats:throughput:{second // 3600 * 3600}"
+        clean_redis.hset(key, mapping={f"p{second // 60 % 60}": 20 + minute % 7, f"f{second // 60 % 60}": minute % 3})
     for queue, count in {"default": 1284, "high": 2, "mail": 37, "thumbnails": 0}.items():
         clean_redis.sadd("resque:queues", queue)
         if count:
             clean_redis.rpush(f"resque:queue:{queue}", *[Job("send_welcome").payload()] * count)
-    clean_redis.mset({"resque:stat:processed": 1_284_551, "resque:stat:failed": 312})
     working = {
         "queue": "mail",
         "run_at": (now - timedelta(seconds=75)).strftime("%Y-%m-%dT%H:%M:%SZ"),
@@ -63,36 +66,79 @@ def test_the_index_leads_to_a_page_that_reads_well(in_browser: InBrowser, busy: 
         expect(page.get_by_role("navigation", name="Breadcrumbs")).to_contain_text("Home › Resque › Dashboard")
 
         queues = page.get_by_role("region", name="Queues")
-        expect(queues.get_by_role("columnheader")).to_have_text(["Queue", "Jobs waiting"])
+        columns = ["Queue", "Jobs waiting", "Oldest", "Running", "Workers", "State"]
+        expect(queues.get_by_role("columnheader")).to_have_text(columns)
         expect(queues.get_by_role("row").filter(has=page.get_by_role("rowheader", name="mail"))).to_contain_text("37")
-
-        workers = page.get_by_role("region", name="Workers")
-        expect(workers.get_by_role("row")).to_have_count(1 + 3)
-        expect(workers.get_by_role("row").nth(1)).to_contain_text("email_sender")
+        expect(queues.get_by_role("row").nth(1)).to_contain_text("default")
 
         failures = page.get_by_role("region", name="Failures")
-        expect(failures.get_by_role("listitem")).to_have_count(20)
+        expect(failures.get_by_role("row")).to_have_count(1 + 5)
+
+        throughput = page.get_by_role("region", name="Throughput")
+        expect(throughput.get_by_role("img", name="Last hour")).to_be_visible()
+        expect(throughput.get_by_role("img", name="Last 24 hours")).to_be_visible()
 
     in_browser(look)
 
 
-def test_the_details_of_a_failure_open_by_keyboard_and_without_scripts(in_browser: InBrowser, busy: redis.Redis):
+def test_all_that_is_told_leads_to_where_there_is_more(in_browser: InBrowser, busy: redis.Redis):
+    def look(page: Page) -> None:
+        for name, title in {
+            "1,323": "Queues",
+            "All queues": "Queues",
+            "All failures": "Failures",
+            "Redis": "Redis",
+        }.items():
+            page.goto(URL)
+            page.locator("#resque-live").get_by_role("link", name=name, exact=True).first.click()
+            expect(page.get_by_role("heading", level=1)).to_have_text(title)
+
+    in_browser(look)
+
+
+@pytest.mark.parametrize("scripts", [True, False])
+def test_the_drawing_can_be_read_as_a_table_by_keyboard(in_browser: InBrowser, busy: redis.Redis, scripts: bool):
     def look(page: Page) -> None:
         page.goto(URL)
-        traceback = page.get_by_text("Traceback (most recent call last)").first
-        expect(traceback).to_be_hidden()
-        summary = page.get_by_role("region", name="Failures").locator("summary").first
-        summary.focus()
+        hour = page.get_by_role("figure").first
+        expect(hour.get_by_role("table")).to_be_hidden()
+        hour.locator("summary").focus()
         page.keyboard.press("Enter")
-        expect(traceback).to_be_visible()
-        page.keyboard.press("Tab")
-        expect(traceback).to_be_focused()  # so that a long one can be scrolled
-        page.keyboard.press("Shift+Tab")
-        page.keyboard.press("Space")
-        expect(traceback).to_be_hidden()
+        expect(hour.get_by_role("table")).to_be_visible()
+        expect(hour.get_by_role("columnheader")).to_have_text(["From", "Processed", "Failed"])
+        assert hour.get_by_role("row").count() in (1 + 12, 1 + 13)
+
+    in_browser(look, java_script_enabled=scripts)
+
+
+def test_the_highest_bar_fits_into_the_drawing(in_browser: InBrowser, busy: redis.Redis):
+    def look(page: Page) -> None:
+        page.goto(URL)
+        for drawing in page.locator(".resque-plot svg").all():
+            frame, bars = drawing.bounding_box(), drawing.locator("path.resque-done").bounding_box()
+            assert frame is not None
+            assert bars is not None
+            assert frame["y"] <= bars["y"]
+            assert bars["y"] + bars["height"] <= frame["y"] + frame["height"] + 0.1
+            assert bars["height"] > 20
 
     in_browser(look)
-    in_browser(look, java_script_enabled=False)
+
+
+def test_it_follows_while_it_is_live(in_browser: InBrowser, busy: redis.Redis):
+    def look(page: Page) -> None:
+        page.clock.install()
+        page.goto(URL)
+        page.get_by_role("figure").first.locator("summary").click()
+        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
+            page.get_by_role("switch", name="Live").click()
+        busy.rpush("resque:queue:mail", *[Job("send_welcome").payload()] * 1_000)
+        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
+            page.clock.run_for(5_000)
+        expect(page.get_by_role("link", name="2,323")).to_be_visible()
+        expect(page.get_by_role("figure").first.get_by_role("table")).to_be_visible()
+
+    in_browser(look)
 
 
 @pytest.mark.parametrize("width", [320, 390, 768, 1280])

@@ -16,7 +16,10 @@ import pytest
 import redis
 
 from django_resque import enqueue_in, using
-from django_resque.store import store
+from django_resque.schedule import ScheduleEntry
+from django_resque.status import Status
+from django_resque.store import LastJob, store
+from django_resque.store.schedule import seen_as
 from tests.workers import WorkerProcess, is_gone, resque, until
 
 TICK = {"tick": {"every": 1, "command": "act", "args": ["tell", "tick"], "queue": "ticks", "misfire": "all"}}
@@ -122,3 +125,28 @@ def test_a_foreign_scheduler_is_not_disturbed(worker, clean_redis: redis.Redis):
     until(lambda: clean_redis.zcard("resque:delayed_queue_schedule") == 0)
     assert process.stop() == 0
     assert "box1:26144:1" in process.log
+
+
+def test_what_became_of_the_last_job_is_known_to_who_looks_at_the_schedule(worker, clean_redis: redis.Redis):
+    worker("-q", "ticks", env=resque(SCHEDULE=TICK))
+    until(lambda: clean_redis.hget("resque:django:schedule:jobs", "tick"))
+
+    def last() -> LastJob | None:
+        return store().past(["tick"]).jobs.get("tick")
+
+    until(lambda: (found := last()) and found.seen and found.seen.status is Status.COMPLETE)
+    slot, job_id = clean_redis.hget("resque:django:schedule:jobs", "tick").split()
+    assert int(slot) <= int(clean_redis.hget("resque:django:schedule:slots", "tick"))
+    assert len(job_id) == 32
+
+
+def test_what_was_missed_while_nobody_was_there_is_noted_by_who_comes_next(schedulers, clean_redis: redis.Redis):
+    entry = ScheduleEntry.from_mapping("tick", TICK["tick"])
+    now = clean_redis.time()[0]
+    clean_redis.hset("resque:django:schedule:seen", seen_as("tick", entry.digest), f"{now - 90} {now}")
+    clean_redis.hset("resque:django:schedule:slots", "tick", now - 90)
+    schedulers(SCHEDULE=TICK)
+    until(lambda: clean_redis.hexists("resque:django:schedule:missed", "tick"))
+    missed = store().past(["tick"]).missed["tick"]
+    assert missed.first == now - 89
+    assert missed.made_up == missed.last - missed.first + 1

@@ -20,7 +20,7 @@ from ...store import Health, Stretch, Taken
 from .. import waiting
 from ..action import Action, Done, NothingToDo, Plan
 from ..forms import TextForm
-from ..page import Button, Page, Pager, choices, start_of
+from ..page import Button, Page, Pager, start_of
 from ..text import MESSAGE, Time, from_unix, line, moment, number, reason
 from ..visit import LONGEST, Visit
 from ..waiting import Filter, Waiting
@@ -87,10 +87,9 @@ class DelayedPage(Page):
         more = len(found) > first + SIZE
         now = from_unix(stretch.time) or datetime.now(timezone.get_current_timezone())
         retries = waiting.are_retries(visit)
-        kinds = [("", _("Delayed jobs")), (waiting.RETRIES, _("Retries to come"))]
         return {
             "now": Time.of(now, now),
-            "kinds": choices(waiting.RETRIES if retries else "", kinds, visit, "kind"),
+            "kinds": _kinds(visit, retries=retries),
             "retries": retries,
             "q": line(fits.text, LONGEST),
             "command": line(fits.command, LONGEST),
@@ -106,6 +105,15 @@ class DelayedPage(Page):
             "buttons": _buttons(visit, ""),
             "all_buttons": _all_buttons(visit) if found else [],
         }
+
+
+def _kinds(visit: Visit, *, retries: bool) -> list[dict[str, Any]]:
+    """Links between which one chooses; what is looked for does not go along."""
+    kinds = (("", _("Delayed jobs")), (waiting.RETRIES, _("Retries to come")))
+    return [
+        {"label": label, "url": visit.url("delayed", kind=kind), "current": bool(kind) == retries}
+        for kind, label in kinds
+    ]
 
 
 def _start(visit: Visit) -> int | None:

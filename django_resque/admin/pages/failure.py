@@ -24,7 +24,7 @@ class FailurePage(Page):
     slug = "failure"
     title = gettext_lazy("Failure")
     template = "failure.html"
-    in_menu = False
+    section = "failures"
     every = 10
 
     def context(self, visit: Visit) -> dict[str, Any]:

@@ -47,7 +47,7 @@ class FailureListPage(Page):
     slug = "failures/list"
     title = gettext_lazy("List of failures")
     template = "failure_list.html"
-    in_menu = False
+    section = "failures"
     every = 10
 
     def context(self, visit: Visit) -> dict[str, Any]:

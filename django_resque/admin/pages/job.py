@@ -36,7 +36,7 @@ class JobPage(Page):
     slug = "job"
     title = gettext_lazy("Job")
     template = "job.html"
-    in_menu = False
+    section = "jobs"
 
     def context(self, visit: Visit) -> dict[str, Any]:
         job_id = visit.text("id")

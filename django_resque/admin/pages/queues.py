@@ -26,10 +26,12 @@ SHOWN = 10
 
 @dataclass(frozen=True, slots=True)
 class QueueRow:
-    """A queue as a row; ``length`` is empty where its key is no list, ``key`` where nobody can ask for it."""
+    """A queue as a row; ``length`` is empty where its key is no list, ``key`` and ``url`` are where nobody can ask for
+    it."""
 
     name: str
     key: str
+    url: str
     length: str
     oldest: Time | None
     rate: str
@@ -107,6 +109,7 @@ class _Rows:
         return QueueRow(
             name=line(queue.name),
             key=key,
+            url=visit.url("queue", name=key) if key else "",
             length="" if queue.length is None else number(queue.length),
             oldest=Time.of(oldest, table.time) if oldest else None,
             rate=number(round(rate)) if rate >= 10 or not rate else number_format(rate, 1),

@@ -53,7 +53,7 @@ class ScheduleEntryPage(Page):
     slug = "schedule/entry"
     title = gettext_lazy("Schedule entry")
     template = "schedule_entry.html"
-    in_menu = False
+    section = "schedule"
 
     def context(self, visit: Visit) -> dict[str, Any]:
         name = visit.text("name")

@@ -1,0 +1,114 @@
+"""Which jobs a page is about, in whatever state they are: what stands in its address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from .items import Item
+from .redaction import Redactor
+from .text import LINE
+from .visit import Visit
+
+SPANS = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400}
+"""Values of ``since``, in seconds."""
+MOST_READ = 2_000
+"""Elements that are taken apart for one page. Whether they are worth that is seen in a hundredth of the time."""
+_SEEN = 10 * LINE
+"""Characters of a job's line in which something is looked for."""
+_WORD = re.compile(r"[a-z0-9]+")
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Jobs of this ``queue`` and this ``command``, that came at ``since`` (unix time) or later, and in whose line, id,
+    worker or note ``text`` stands, whatever its case: as it is in Redis, and as far as the visitor gets to see it. What
+    is empty does not matter."""
+
+    redactor: Redactor
+    queue: str = ""
+    command: str = ""
+    since: float | None = None
+    text: str = ""
+
+    @classmethod
+    def of(cls, visit: Visit, now: float) -> JobFilter:
+        """What the address asks for, at the time ``now``."""
+        span = SPANS.get(visit.text("since"))
+        since = None if span is None else now - span
+        return cls(visit.redactor, visit.text("queue"), visit.text("command"), since, visit.text("q"))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether all jobs are meant."""
+        return not (self.queue or self.command or self.since or self.text)
+
+    def __call__(self, item: Item) -> bool:
+        return (
+            (not self.queue or item.queue == self.queue)
+            and (not self.command or item.command == self.command)
+            and (self.since is None or (item.came is not None and item.came >= self.since))
+            and (not self.text or self._finds(item))
+        )
+
+    def _finds(self, item: Item) -> bool:
+        wanted = self.text.casefold()
+        seen = (item.id, item.worker, item.line(self.redactor, _SEEN), item.note(self.redactor))
+        return any(wanted in text.casefold() for text in seen)
+
+    def may_be_in(self, raw: bytes) -> bool:
+        """Whether it is worth while to take this element apart."""
+        if b"\\u" in raw:  # its texts may be written in more than one way
+            return True
+        word = max(_WORD.findall(self.text.casefold()), key=len, default="")
+        if word and word.encode() not in (raw.lower() if raw.isascii() else _folded(raw)):
+            return False
+        return b"\\" in raw or self.command.encode() in raw
+
+
+def _folded(raw: bytes) -> bytes:
+    return str(raw, "utf-8", "replace").casefold().encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Sifted:
+    """A page of what is meant: ``shown``, each behind its place among the elements, and whether there is ``more``.
+    ``total`` is how many are meant in all, None where not all of the elements were looked through, but ``looked``."""
+
+    shown: Sequence[tuple[int, Item]]
+    more: bool
+    total: int | None
+    looked: int
+
+
+def sift(
+    elements: Sequence[T],
+    raw: Callable[[T], bytes],
+    item: Callable[[T], Item],
+    fits: JobFilter,
+    *,
+    start: int,
+    size: int,
+) -> Sifted:
+    """Up to ``size`` of those elements that are meant, behind the first ``start`` ones. ``raw`` gives the bytes in
+    which an element's texts stand, ``item`` takes it apart: as few as need be, and not more than `MOST_READ`."""
+    if fits.is_empty:
+        some = elements[start : start + size]
+        shown = [(place, item(each)) for place, each in enumerate(some, start)]
+        return Sifted(shown, len(elements) > start + size, len(elements), len(elements))
+    found: list[tuple[int, Item]] = []
+    read = 0
+    for place, element in enumerate(elements):
+        if not fits.may_be_in(raw(element)):
+            continue
+        if read == MOST_READ or len(found) > start + size:
+            return Sifted(found[start : start + size], len(found) > start + size, None, place)
+        read += 1
+        each = item(element)
+        if fits(each):
+            found.append((place, each))
+    return Sifted(found[start : start + size], len(found) > start + size, len(found), len(elements))

@@ -169,12 +169,16 @@ class Argument:
 
     @cached_property
     def _own_help(self) -> str:
-        if not self.action.help or self.action.help == SUPPRESS:
+        text = self.action.help
+        if not text or text == SUPPRESS:
             return ""
+        # argparse's own expansion goes through all choices, however many there are
+        known = {name: getattr(value, "__name__", value) for name, value in vars(self.action).items()}
+        known |= {"prog": self.parser.prog, "choices": ", ".join(self.choices)}
         try:
-            return str(self.parser._get_formatter()._expand_help(self.action))
+            return str(text % known)
         except Exception:  # a help with a % of its own; or whatever a default raises that is to be a text
-            return str(self.action.help)
+            return str(text)
 
     @property
     def _default(self) -> str:

@@ -146,7 +146,7 @@ def _progress(seen: Seen | None, job: Job | None, redactor: Redactor) -> Progres
         return Progress("", "", " ".join(filter(None, (_amount(done), words))))
     share = f"{min(max(done / total, 0), 1):.0%}"
     told = _("%(done)s of %(total)s (%(share)s)") % {"done": _amount(done), "total": _amount(total), "share": share}
-    return Progress(f"{max(done, 0):f}", f"{total:f}", " ".join(filter(None, (told, words))))
+    return Progress(f"{max(done, 0):.15g}", f"{total:.15g}", " ".join(filter(None, (told, words))))
 
 
 def _amount(value: float) -> str:

@@ -17,6 +17,7 @@ from tests.dashboard import url
 NOW = int(time.time())
 PROCESS = "k3f9ad"
 JOB_ID = "0123456789abcdef0123456789abcdef"
+FAILED_ID, DONE_ID, DELAYED_ID = (f"{number:032x}" for number in (2, 3, 4))
 STATES = ("queued", "scheduled", "running", "retrying", "done", "failed")
 
 
@@ -91,6 +92,11 @@ def fill(client: redis.Redis, text: str) -> None:
     states = [json.dumps({**status, "status": number}) for number in (1, 2, 3, 4, 63)]
     pipeline.set(f"resque:job:{JOB_ID}:status", states[1])
     pipeline.set(f"resque:job:{text}:status", states[3])
+    for job_id, number in ((FAILED_ID, 3), (DONE_ID, 4)):
+        job = {"class": "act", "args": [["tell", text]], "id": job_id}
+        record = {"payload": job, "exception": text, "error": text, "backtrace": [text], "queue": "mail"}
+        pipeline.rpush("resque:failed", json.dumps(record | ({"retried_at": text} if number == 4 else {})))
+        pipeline.set(f"resque:job:{job_id}:status", json.dumps({**status, "status": number, "outcome": ""}))
     pipeline.set(f"resque:django:output:{JOB_ID}", text)
     pipeline.lpush("resque:django:recent", text, *states)
     for second in (NOW - 60, NOW + 600):
@@ -99,6 +105,7 @@ def fill(client: redis.Redis, text: str) -> None:
         pipeline.sadd(f"resque:timestamps:{item}", f"delayed:{second}")
         pipeline.zadd("resque:delayed_queue_schedule", {str(second): second})
     pipeline.zadd("resque:delayed_queue_schedule", {text: NOW + 1})
+    pipeline.rpush(f"resque:delayed:{NOW + 600}", json.dumps({**json.loads(raw), "id": DELAYED_ID, "queue": "mail"}))
     member = f"{PROCESS}.1.1 {JOB_ID}\n{text}\n".encode() + raw
     pipeline.zadd("resque:django:retries", {member: NOW + 60, text: NOW + 61})
     pipeline.sadd("resque:django:parking", text)
@@ -145,13 +152,17 @@ def addresses(text: str) -> Iterator[str]:
             for state in (*STATES, text)
             for more in ({}, {"q": text, "queue": text, "command": text, "since": text})
         ],
-        "job": [{"id": job_id} for job_id in (text, JOB_ID, f"{1:032x}")],
+        "job": [{"id": job_id} for job_id in (text, JOB_ID, f"{1:032x}", FAILED_ID, DONE_ID, DELAYED_ID)],
         "failures": [{"since": since} for since in ("1h", "all", text)],
         "failures/list": [{}, *({name: text} for name in ("command", "exception", "since", "queue", "q"))],
         "failure": [{"digest": sha1(raw)} for raw in failures(text)] + [{"digest": text}],
         "delayed": [{}, {"kind": "retries"}, {"command": text, "q": text}],
         "schedule/entry": [{"name": name} for name in (text, "one", "two")],
-        "run": [{"command": name, "from": JOB_ID} for name in (text, "act", "mailing", "echo")],
+        "run": [
+            *({"command": name, "from": JOB_ID} for name in (text, "act", "mailing", "echo")),
+            {"from": FAILED_ID},
+            {"command": "mailing", "subcommand": text},
+        ],
         "statistics": [{"span": span} for span in ("hour", "day", "week", text)],
     }
     for page in PAGES:

@@ -173,8 +173,9 @@ def resume(name: str) -> bool:
     return store().ask(store().schedule.resume(name))
 
 
-def run_now(name: str) -> Job:
-    """Enqueue the job of an entry once, now, beside what is due. A paused entry, too.
+def run_now(name: str, *, on_commit: bool = True) -> Job:
+    """Enqueue the job of an entry once, now, beside what is due. A paused entry, too. ``on_commit=False`` does not wait
+    for the transactions that are open.
 
     Raises `ScheduleError` when there is none of this name, and what `enqueue` raises.
     """
@@ -182,7 +183,7 @@ def run_now(name: str) -> Job:
     if found.entry is None:
         raise ScheduleError(found.problem)
     what = found.entry
-    return using(queue=what.queue, **what.using).enqueue(what.command, *what.args, **what.options)
+    return using(queue=what.queue, on_commit=on_commit, **what.using).enqueue(what.command, *what.args, **what.options)
 
 
 def check_job(entry: ScheduleEntry) -> None:

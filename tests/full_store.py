@@ -21,9 +21,13 @@ FAILED_ID, DONE_ID, DELAYED_ID = (f"{number:032x}" for number in (2, 3, 4))
 STATES = ("queued", "scheduled", "running", "retrying", "done", "failed")
 
 
-def payload(text: str, number: int = 0) -> bytes:
-    """A job in whose every field the text stands; its id is one."""
-    args = [text, {"nested": [text, {text: text}]}, {text: text, "option": text, "password": text}]
+def payload(text: str, number: int = 0, nested: int = 1) -> bytes:
+    """A job in whose every field the text stands; its id is one. ``nested``: levels of some of its arguments, each of a
+    list and an object."""
+    deep: Any = text
+    for _level in range(nested):
+        deep = [text, {text: deep}]
+    args = [text, {"nested": deep}, {text: text, "option": deep, "password": deep}]
     return json.dumps(
         {"class": text, "args": [args], "id": f"{number:032x}" if number else JOB_ID, "queue_time": NOW - 100}
         | {"prefix": text, "track": text, "history": [{"exception": text, "error": text, "worker": text, "at": text}]}
@@ -56,9 +60,9 @@ def failures(text: str) -> list[bytes]:
     return [text.encode(), json.dumps(text).encode(), b"", *(json.dumps(each).encode() for each in records)]
 
 
-def fill(client: redis.Redis, text: str) -> None:
-    """Write ``text`` into every field of every structure that the pages read."""
-    raw = payload(text)
+def fill(client: redis.Redis, text: str, nested: int = 1) -> None:
+    """Write ``text`` into every field of every structure that the pages read; ``nested`` as in `payload`."""
+    raw = payload(text, nested=nested)
     pipeline = client.pipeline()
     pipeline.sadd("resque:queues", text, "mail")
     for queue in (text, "mail"):

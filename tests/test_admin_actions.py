@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from urllib.parse import quote
+
 import pytest
 import redis
 from django.contrib.admin import AdminSite
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.test import Client, override_settings
 from django.urls import include, path
 
 import django_resque.admin
+from django_resque.job import Job
 from django_resque.store import store
 from tests.dashboard import act, page, url
 from tests.servers import RedisServer
@@ -68,7 +72,7 @@ def test_what_goes_wrong_on_the_way_is_told_and_noted(admin_client: Client, mail
     text = act(admin_client, "queues/pause", {"tick": ["mail", "no queue : at all"]})
     assert "cannot be the name of a queue" in text
     assert store().control.paused_queues() == ["mail"]
-    assert "cannot be the name of a queue" in LogEntry.objects.get().object_repr
+    assert LogEntry.objects.get().object_repr == "Pause: InvalidQueue"
 
 
 def test_without_redis_an_action_says_why(admin_client: Client, redis_server: RedisServer):
@@ -96,6 +100,52 @@ def test_one_comes_back_to_the_page_one_was_on_and_never_leaves_the_dashboard(
     response = admin_client.post(url("queues/pause"), {"one": "mail", "next": given, "confirmed": "yes"})
     assert response.status_code == 302
     assert response["Location"] == leads_to
+
+
+# -- what is meant -----------------------------------------------------------------------------------------------------
+
+
+def test_a_name_of_any_letters_is_meant_as_it_is(admin_client: Client, clean_redis: redis.Redis):
+    name = "😀" * 100
+    clean_redis.sadd("resque:queues", name)
+    key = quote(name, safe="")
+    assert f'value="{key}"' in admin_client.get(url("queues")).content.decode()
+    assert "Paused 1 queue." in act(admin_client, "queues/pause", {"one": key})
+    assert store().control.paused_queues() == [name]
+
+
+def test_of_a_name_that_is_too_long_no_part_is_meant(admin_client: Client, clean_redis: redis.Redis):
+    clean_redis.sadd("resque:queues", "q" * 1_000)
+    assert "No queue was chosen" in act(admin_client, "queues/pause", {"one": "q" * 15_000})
+    assert store().control.paused_queues() == []
+
+
+def test_a_blank_before_a_name_is_a_part_of_it(admin_client: Client, clean_redis: redis.Redis):
+    clean_redis.sadd("resque:queues", "mail", " mail")
+    clean_redis.rpush("resque:queue:mail", Job("act").payload())
+    clean_redis.rpush("resque:queue: mail", Job("act").payload())
+    assert "Deleted 1 job" in act(admin_client, "jobs/delete", {"all": "yes"}, state="queued", queue=" mail")
+    assert (clean_redis.llen("resque:queue:mail"), clean_redis.llen("resque:queue: mail")) == (1, 0)
+
+
+def test_all_that_match_may_be_more_when_one_confirms_and_it_says_so(admin_client: Client, clean_redis: redis.Redis):
+    clean_redis.sadd("resque:queues", "mail")
+    clean_redis.rpush("resque:queue:mail", Job("act").payload())
+    question = admin_client.post(url("jobs/delete", state="queued"), {"all": "yes"})
+    assert "also what comes until then" in question.content.decode()
+
+
+def test_how_much_is_looked_through_says_nothing_of_what_is_hidden(clean_redis: redis.Redis, db: None):
+    clean_redis.sadd("resque:queues", "mail")
+    payloads = [Job("act", options={"password": f"hunter2secret{number}"}).payload() for number in range(2_500)]
+    clean_redis.rpush("resque:queue:mail", *payloads)
+    client = Client()
+    user = User.objects.create_user("onlooker", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_dashboard"))
+    client.force_login(user)
+    for slug, query in (("jobs", {"state": "queued"}), ("queue", {"name": "mail"})):
+        right, wrong = (page(client, slug, q=text, **query).replace(text, "") for text in ("hunter2s", "hunter3s"))
+        assert re.sub(r"\d+ (s|min)", "", right) == re.sub(r"\d+ (s|min)", "", wrong)
 
 
 # -- another admin site ------------------------------------------------------------------------------------------------

@@ -6,6 +6,7 @@ import re
 
 import pytest
 import redis
+from django.contrib.auth.models import Permission, User
 from django.test import Client
 
 from tests.full_store import addresses, fill, presses
@@ -49,6 +50,20 @@ def test_no_text_in_any_field_of_any_structure_does_harm_on_any_page(
         assert response.status_code == 200, address[:200]
         assert_harmless(response.content.decode(), address[:200])
     assert {key: clean_redis.dump(key) for key in clean_redis.scan_iter()} == before, "a page has written"
+
+
+@pytest.mark.parametrize("depth", [40, 300, 450])
+def test_no_nesting_breaks_a_page_for_anybody(admin_client: Client, clean_redis: redis.Redis, depth: int):
+    fill(clean_redis, "text", nested=depth)
+    onlooker = Client()
+    user = User.objects.create_user("onlooker", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename="view_dashboard"))
+    onlooker.force_login(user)
+    for address in addresses("text"):
+        for client in (admin_client, onlooker):
+            response = client.get(address)
+            assert response.status_code == 200, address
+            assert_harmless(response.content.decode(), address)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
@@ -99,3 +100,41 @@ def test_no_text_takes_forever(text: str):
     started = time.process_time()
     hiding.text(text)
     assert time.process_time() - started < 5
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("ValueError: no user hunter2sec", "ValueError: no user ●●●"),
+        ("ValueError: no user hunter2sec…", "ValueError: no user ●●●…"),
+        ("er2secret is no user", "●●● is no user"),
+        ("hunt", "●●●"),
+        ("hunter has hunted", "hunter has hunted"),
+    ],
+)
+def test_what_is_left_of_a_hidden_value_where_a_text_was_cut_is_hidden_too(text: str, shown: str):
+    assert hiding.text(text, Job("act", options={"token": "hunter2secret"})) == shown
+
+
+@pytest.mark.parametrize("secret", ['pa"ss\\word', "pass\nword", "pässwörd", 'it\'s "both"'])
+def test_a_hidden_value_is_found_as_python_and_json_quote_it(secret: str):
+    job = Job("act", options={"token": secret})
+    for written in (secret, repr(secret), json.dumps(secret), json.dumps([secret], ensure_ascii=False)):
+        assert "word" not in hiding.text(f"refused: {written}", job)
+        assert "both" not in hiding.text(f"refused: {written}", job)
+
+
+@pytest.mark.parametrize("depth", [10, 100, 400])
+def test_values_are_hidden_however_deep_they_are_nested(depth: int):
+    value: Any = "hunter2"
+    for _level in range(depth):
+        value = {"user": [value]}
+    job = Job("act", options={"token": value, "user": value})
+    assert "hunter2" not in str(hiding.job(job).options["token"])
+    assert ("hunter2" in json.dumps(hiding.job(job).options["user"])) == (depth == 10)
+    assert hiding.text("this is hunter2", job) == "this is ●●●"
+
+
+def test_a_text_about_a_job_with_very_many_hidden_values_is_hidden_altogether():
+    job = Job("act", options={"tokens": list(range(10_000, 20_000))})
+    assert hiding.text("any text", job) == HIDDEN

@@ -31,6 +31,8 @@ else:
 FRAGMENT = "X-Resque-Fragment"
 """The header by which the page's script asks for its changing part alone. In the answer it says after how many seconds
 the script is to look again; 0: not any more."""
+LONGEST_NOTE = 200
+"""Characters that the log has room for."""
 _NOT_OF_THE_FORM = ("csrfmiddlewaretoken", "confirmed")
 
 
@@ -126,6 +128,7 @@ class DashboardAdmin(ModelAdmin):
             "action": action,
             "here": request.get_full_path(),
             "back": back,
+            "all_matching": visit.all_matching,
             "given": [
                 (name, value)
                 for name, values in request.POST.lists()
@@ -141,12 +144,14 @@ class DashboardAdmin(ModelAdmin):
         try:
             done = action.carry_out(visit, plan)
         except ResqueError as error:
-            done = Done(reason(error), f"{action.label}: {reason(error)}", messages.ERROR)
+            # what an error says may quote arguments: not everybody who reads the log may see them
+            told = visit.redactor.text(reason(error))
+            done = Done(told, f"{action.label}: {type(error).__name__}", messages.ERROR)
         messages.add_message(visit.request, done.level, done.message)
         LogEntry.objects.create(
             user_id=cast("int", visit.request.user.pk),
             content_type=ContentType.objects.get_for_model(self.model, for_concrete_model=False),
-            object_repr=line(str(done.note or done.message)),
+            object_repr=line(str(done.note or done.message))[:LONGEST_NOTE],
             action_flag=CHANGE,
             change_message=f"{action.slug}: {line(plan.question, 1000)}",
         )

@@ -37,9 +37,9 @@ class FailureSearch:
     def of(cls, visit: Visit) -> FailureSearch:
         since, none = visit.text("since"), visit.text("none")
         return cls(
-            command=visit.text("command"),
-            exception=visit.text("exception"),
-            queue=visit.text("queue"),
+            command=visit.name("command"),
+            exception=visit.name("exception"),
+            queue=visit.name("queue"),
             since=since if since in SPANS else "",
             q=visit.text("q"),
             none=none if none in LACKING else "",

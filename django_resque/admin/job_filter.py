@@ -16,6 +16,9 @@ SPANS = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400}
 """Values of ``since``, in seconds."""
 MOST_READ = 2_000
 """Elements that are taken apart for one page. Whether they are worth that is seen in a hundredth of the time."""
+MOST_VEILED = 500
+"""The same where something is hidden from the visitor: then all are taken apart, whatever stands in them, so that neither
+how many were looked through nor the time that it takes says anything of what is hidden."""
 _SEEN = 10 * LINE
 """Characters of a job's line in which something is looked for."""
 _WORD = re.compile(r"[a-z0-9]+")
@@ -40,7 +43,7 @@ class JobFilter:
         """What the address asks for, at the time ``now``."""
         span = SPANS.get(visit.text("since"))
         since = None if span is None else now - span
-        return cls(visit.redactor, visit.text("queue"), visit.text("command"), since, visit.text("q"))
+        return cls(visit.redactor, visit.name("queue"), visit.name("command"), since, visit.text("q"))
 
     @property
     def is_empty(self) -> bool:
@@ -62,6 +65,8 @@ class JobFilter:
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether it is worth while to take this element apart."""
+        if not self.redactor.reveal:  # what is hidden must not decide it
+            return True
         if b"\\u" in raw:  # its texts may be written in more than one way
             return True
         word = max(_WORD.findall(self.text.casefold()), key=len, default="")
@@ -95,17 +100,17 @@ def sift(
     size: int,
 ) -> Sifted:
     """Up to ``size`` of those elements that are meant, behind the first ``start`` ones. ``raw`` gives the bytes in
-    which an element's texts stand, ``item`` takes it apart: as few as need be, and not more than `MOST_READ`."""
+    which an element's texts stand, ``item`` takes it apart: as few as need be, and not more than `MOST_READ`, or `MOST_VEILED`."""
     if fits.is_empty:
         some = elements[start : start + size]
         shown = [(place, item(each)) for place, each in enumerate(some, start)]
         return Sifted(shown, len(elements) > start + size, len(elements), len(elements))
     found: list[tuple[int, Item]] = []
-    read = 0
+    read, most = 0, MOST_READ if fits.redactor.reveal else MOST_VEILED
     for place, element in enumerate(elements):
         if not fits.may_be_in(raw(element)):
             continue
-        if read == MOST_READ or len(found) > start + size:
+        if read == most or len(found) > start + size:
             return Sifted(found[start : start + size], len(found) > start + size, None, place)
         read += 1
         each = item(element)

@@ -7,10 +7,12 @@ hidden in a job's arguments is also hidden in the texts around it, such as its o
 
 from __future__ import annotations
 
+import json
 import re
 from argparse import PARSER, ArgumentParser
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 
 from ..command import argument_names, find
@@ -28,6 +30,12 @@ without blanks."""
 _LEAST = 4
 """Characters of a hidden value that are looked for in other texts: shorter ones stand everywhere by chance."""
 _LONGEST_TEXT = 200_000
+_DEEPEST = 50
+"""Levels of a value that are looked through; what stands deeper is hidden. Commands' arguments have fewer."""
+_MOST_SECRETS = 1_000
+"""Hidden values that are looked for in a text; a text about a job that has more is hidden altogether."""
+_MOST_PLACES = 50
+"""Places at which a text may begin to be cut within a hidden value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +66,11 @@ class Redactor:
         if self.reveal:
             return text
         shown = _GIVEN.sub(lambda found: found["name"] + HIDDEN, text[:_LONGEST_TEXT])
-        for secret in sorted({secret for job in jobs if job for secret in self._secrets(job)}, key=len, reverse=True):
-            shown = shown.replace(secret, HIDDEN)
+        secrets = set(islice((secret for job in jobs if job for secret in self._secrets(job)), _MOST_SECRETS + 1))
+        if len(secrets) > _MOST_SECRETS:
+            return HIDDEN
+        for form in sorted({form for secret in secrets for form in _forms(secret)}, key=len, reverse=True):
+            shown = _without_ends(shown.replace(form, HIDDEN), form)
         return shown
 
     def told(self, text: str, command: str, job: Job | None) -> str:
@@ -75,15 +86,17 @@ class Redactor:
             yield from _replaced(before, after)
         yield from _replaced(dict(job.options), dict(hidden.options))
 
-    def _value(self, value: Any, declared: frozenset[str]) -> Any:
+    def _value(self, value: Any, declared: frozenset[str], level: int = 0) -> Any:
+        if not isinstance(value, (Mapping, list, tuple)):
+            return value
+        if level == _DEEPEST:
+            return HIDDEN
         if isinstance(value, Mapping):
             return {
-                name: HIDDEN if _hides(str(name), declared) else self._value(each, declared)
+                name: HIDDEN if _hides(str(name), declared) else self._value(each, declared, level + 1)
                 for name, each in value.items()
             }
-        if isinstance(value, (list, tuple)):
-            return [self._value(each, declared) for each in value]
-        return value
+        return [self._value(each, declared, level + 1) for each in value]
 
 
 def _replaced(before: Any, after: Any) -> Iterator[str]:
@@ -99,12 +112,47 @@ def _replaced(before: Any, after: Any) -> Iterator[str]:
 
 
 def _texts(value: Any) -> Iterator[str]:
-    if isinstance(value, (Mapping, list, tuple)):
-        within: Iterable[Any] = value.values() if isinstance(value, Mapping) else value
-        for each in within:
-            yield from _texts(each)
-    elif not isinstance(value, bool) and len(str(value)) >= _LEAST:
-        yield str(value)
+    """The texts and numbers in a value, however deep; those that are long enough to be looked for."""
+    values = [value]
+    while values:
+        each = values.pop()
+        if isinstance(each, Mapping):
+            values += each.values()
+        elif isinstance(each, (list, tuple)):
+            values += each
+        elif not isinstance(each, bool) and len(str(each)) >= _LEAST:
+            yield str(each)
+
+
+def _forms(secret: str) -> Iterator[str]:
+    """How a value stands in a text: as it is, or as Python or JSON quote it."""
+    yield secret
+    yield repr(secret)[1:-1]
+    yield json.dumps(secret)[1:-1]
+    yield json.dumps(secret, ensure_ascii=False)[1:-1]
+
+
+def _without_ends(text: str, secret: str) -> str:
+    """A text that may have been cut within ``secret``: without the beginning of it with which it ends, and without the
+    end of it with which it begins."""
+    body = text.rstrip("…")
+    at = len(body)
+    for _place in range(_MOST_PLACES):
+        at = body.rfind(secret[:_LEAST], 0, at + _LEAST - 1) if at else -1
+        if at < 0 or len(body) - at >= len(secret):
+            break
+        if body[at:] == secret[: len(body) - at]:
+            text = body[:at] + HIDDEN + text[len(body) :]
+            break
+    end = 0
+    for _place in range(_MOST_PLACES):
+        at = text.find(secret[-_LEAST:], max(0, end - _LEAST + 1))
+        end = at + _LEAST
+        if at < 0 or end >= len(secret):
+            break
+        if text[:end] == secret[-end:]:
+            return HIDDEN + text[end:]
+    return text
 
 
 def _hides(name: str, declared: frozenset[str]) -> bool:

@@ -19,6 +19,10 @@ OVERVIEW = "dashboard_changelist"
 """The name of the first page's address, to which the admin's index links."""
 LONGEST = 1_000
 """Characters of a parameter that are looked at. What has a longer name is shown, and cannot be asked for."""
+KEY_MARGIN = 200
+"""Characters that a row's key may have besides the name of a queue."""
+LONGEST_KEY = 12 * (LONGEST + KEY_MARGIN)
+"""Characters of a key in a form, where one may be written as four bytes, each with three characters."""
 MOST_TICKED = 1_000
 """Ticked rows that are looked at: more than any page has."""
 
@@ -54,6 +58,11 @@ class Visit:
         found = self.request.GET.get(name) or self.request.POST.get(name) or default
         return found[:LONGEST].strip()
 
+    def name(self, parameter: str) -> str:
+        """The parameter as it is, for what has a name: no part of it is another's name. Empty when it is too long."""
+        found = self.request.GET.get(parameter) or self.request.POST.get(parameter) or ""
+        return found if len(found) <= LONGEST else ""
+
     def number(self, name: str, default: int = 0, *, most: int = 1_000_000) -> int:
         """The same as a whole number from 0 to ``most``; ``default`` when it is none."""
         found = self.text(name)
@@ -66,7 +75,8 @@ class Visit:
         In the form they stand as in an address (``urlencode`` in the templates): a browser would change line ends."""
         one = self.request.POST.get("one")
         keys = [one] if one else self.request.POST.getlist("tick")[:MOST_TICKED]
-        return list(dict.fromkeys(unquote(key[:LONGEST]) for key in keys))
+        found = dict.fromkeys(unquote(key) for key in keys if len(key) <= LONGEST_KEY)
+        return [key for key in found if len(key) <= LONGEST + KEY_MARGIN]
 
     @property
     def all_matching(self) -> bool:

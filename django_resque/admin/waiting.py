@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from ..command_line import line_of
 from ..job import Job, digest
 from ..limits import failed_attempts
+from ..moments import LAST_SECOND
 from ..store import DelayedJob, Store, Stretch, Taken, WaitingRetry
 from .redaction import Redactor
 from .text import LINE, MESSAGE, line, number
@@ -99,7 +100,7 @@ class Filter:
 
     @classmethod
     def of(cls, visit: Visit) -> Filter:
-        return cls(visit.text("command"), visit.text("q"), visit.redactor)
+        return cls(visit.name("command"), visit.text("q"), visit.redactor)
 
     def __call__(self, waiting: Waiting) -> bool:
         job = waiting.job
@@ -114,6 +115,12 @@ class Filter:
 def are_retries(visit: Visit) -> bool:
     """Whether the visit is about retries, and not about delayed jobs."""
     return visit.text("kind") == RETRIES
+
+
+def start(visit: Visit) -> int | None:
+    """The moment (unix seconds) from which on one wants to look; None for all."""
+    wanted = visit.text("from")
+    return min(int(wanted), LAST_SECOND) if wanted.isascii() and wanted.isdigit() and len(wanted) < 16 else None
 
 
 def stretch(visit: Visit, start: int | None) -> Stretch[Waiting]:
@@ -140,11 +147,11 @@ def matching(visit: Visit) -> tuple[list[Waiting], bool]:
     """All that fit the filter in the address, and whether all were looked through."""
     store = visit.store
     seen: Iterator[Waiting] = map(Waiting, store.retries.each() if are_retries(visit) else store.delayed.each())
-    fits = Filter.of(visit)
+    fits, first = Filter.of(visit), start(visit)
     found: list[Waiting] = []
     size = 0
     for waiting in islice(seen, MOST_AT_ONCE):
-        if fits(waiting):
+        if fits(waiting) and (first is None or waiting.due >= first):
             found.append(waiting)
             size += len(waiting.raw)
             if size > MOST_BYTES:

@@ -71,7 +71,7 @@ class DelayedPage(Page):
 
     def context(self, visit: Visit) -> dict[str, Any]:
         health = visit.store.delayed.health()
-        start, trouble = _start(visit), []
+        start, trouble = waiting.start(visit), []
         try:
             stretch = waiting.stretch(visit, start)
         except StoreUnavailable:
@@ -116,12 +116,6 @@ def _kinds(visit: Visit, *, retries: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _start(visit: Visit) -> int | None:
-    """The moment from which on one wants to look; None for all."""
-    wanted = visit.text("from")
-    return min(int(wanted), LAST_SECOND) if wanted.isascii() and wanted.isdigit() and len(wanted) < 16 else None
-
-
 def _row(visit: Visit, each: Waiting, now: datetime) -> WaitingRow:
     due = from_unix(each.due)
     return WaitingRow(
@@ -156,7 +150,7 @@ def _buttons(visit: Visit, key: str, about: str = "", *, can_run: bool = True) -
 
 
 def _all_buttons(visit: Visit) -> list[Button]:
-    asked = {name: visit.text(name) for name in ("kind", "command", "q")}
+    asked = {name: visit.name(name) for name in ("kind", "command", "q", "from")}
     return [Button(action.label, visit.url(action.slug, asked), all=True) for action in _actions(visit)]
 
 

@@ -136,11 +136,11 @@ def _rows(visit: Visit, chosen: str, counts: JobCounts, found: Listed, buttons: 
 
 def _elsewhere(visit: Visit, chosen: str) -> str:
     """The page on which one can go on, where this one does not look through all; empty when there is none."""
-    text, command = visit.text("q"), visit.text("command")
+    text, command = visit.text("q"), visit.name("command")
     if chosen in TO_COME:
         return visit.url("delayed", kind="retries" if chosen == "retrying" else "", command=command, q=text)
     if chosen == "failed":
-        queue, since = visit.text("queue"), visit.text("since")
+        queue, since = visit.name("queue"), visit.text("since")
         return visit.url("failures/list", command=command, queue=queue, since=since, q=text)
     return ""
 

@@ -29,7 +29,7 @@ from .queues import PauseQueues, ResumeQueues
 
 def name_of(visit: Visit) -> str:
     """The queue that is meant. Other programs' may have names that begin with white space."""
-    return (visit.request.GET.get("name") or visit.request.POST.get("name") or "")[:LONGEST]
+    return visit.name("name")
 
 
 class QueuePage(Page):

@@ -115,7 +115,7 @@ def _row(visit: Visit, listed: Listed, past: Past, now: datetime) -> EntryRow:
         url=visit.url("schedule/entry", name=key) if may and is_ours and entry else "",
         origin=_("added at run time") if is_ours else _("of the settings"),
         paused=listed.paused,
-        problem=line(listed.problem, MESSAGE),
+        problem=problem_of(listed, visit),
         line=line_of_entry(visit, entry) if entry else "",
         command_url=visit.url("jobs", state="done", command=entry.command) if entry else "",
         queue=line(queue),
@@ -129,6 +129,13 @@ def _row(visit: Visit, listed: Listed, past: Past, now: datetime) -> EntryRow:
         missed=_missed(past.missed.get(listed.name)),
         buttons=_buttons(visit, listed, key) if may else [],
     )
+
+
+def problem_of(listed: Listed, visit: Visit) -> str:
+    """Why an entry cannot be used; empty when it can. What is wrong may be told with arguments of it."""
+    if listed.problem and not visit.redactor.reveal:
+        return _("It cannot be used; what is wrong is hidden from you.")
+    return line(listed.problem, MESSAGE)
 
 
 def line_of_entry(visit: Visit, entry: ScheduleEntry) -> str:
@@ -235,6 +242,8 @@ class _OnEntries(Action):
             entry = timetable.entry(name).entry
         except ResqueError:
             entry = None
+        if entry is None and not visit.redactor.reveal:
+            return f"{line(name)}: {type(error).__name__}"
         return reason(ResqueError(visit.redactor.text(str(error), job_of(entry) if entry else None)))
 
     @abstractmethod
@@ -315,7 +324,9 @@ class RunEntries(_OnEntries):
     label = gettext_lazy("Run now")
 
     def _act(self, name: str) -> bool:
-        timetable.run_now(name)
+        timetable.run_now(
+            name, on_commit=False
+        )  # what goes wrong is told here, and not after the request's transaction
         return True
 
     def _can(self, listed: Listed) -> bool:

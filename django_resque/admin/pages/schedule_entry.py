@@ -20,7 +20,7 @@ from ..entry_form import ZONES, EntryForm, NewEntryForm, job_of
 from ..page import Page
 from ..text import MESSAGE, from_unix, line, moment, reason
 from ..visit import Visit
-from .schedule import SLOTS, line_of_entry
+from .schedule import SLOTS, line_of_entry, problem_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,9 @@ def find(visit: Visit, name: str) -> Changeable:
         raise NothingToDo(reason(error)) from error
     listed = listing[name]
     if listed.entry is None:
-        raise NothingToDo(_("It cannot be used: delete it, and add it anew. %(why)s") % {"why": line(listed.problem)})
+        raise NothingToDo(
+            _("It cannot be used: delete it, and add it anew. %(why)s") % {"why": problem_of(listed, visit)}
+        )
     job = job_of(listed.entry)
     if visit.redactor.job(job) != job:
         raise NothingToDo(_("Some of its arguments are hidden from you: those who may see them can change it."))
@@ -56,7 +58,7 @@ class ScheduleEntryPage(Page):
     section = "schedule"
 
     def context(self, visit: Visit) -> dict[str, Any]:
-        name = visit.text("name")
+        name = visit.name("name")
         title = _("Change %(name)s") % {"name": line(name)} if name else _("Add a schedule entry")
         context: dict[str, Any] = {"title": title, "every": 0, "zones_id": ZONES, "zones": _zones()}
         context["schedule_url"] = visit.url("schedule")
@@ -112,7 +114,7 @@ class ChangeEntry(Action):
     page = "schedule"
 
     def plan(self, visit: Visit) -> Plan:
-        found = find(visit, visit.text("name"))
+        found = find(visit, visit.name("name"))
         form = EntryForm(visit.request.POST, entry=found.entry, version=found.version)
         if form.is_valid() and form.cleaned_data["version"] != found.version:
             raise NothingToDo(_("The entry was changed by somebody else meanwhile: look again."))

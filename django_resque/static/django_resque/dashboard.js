@@ -75,8 +75,13 @@
             }
             const response = await fetch(location.href, {headers, cache: "no-store", credentials: "same-origin"});
             if (!response.headers.has(FRAGMENT)) {
-                turn(false); // logged out, or the page is gone
+                if (response.redirected || [401, 403, 404].includes(response.status)) {
+                    turn(false); // logged out, no longer allowed, or the page is gone
+                }
                 return;
+            }
+            if (!isOn()) {
+                return; // turned off meanwhile
             }
             live.dataset.every = response.headers.get(FRAGMENT);
             if (response.status === 200) {
@@ -92,7 +97,9 @@
     };
 
     const keyOf = element =>
-        element.dataset.key || element.id || `${element.getAttribute("name")}=${element.getAttribute("value")}`;
+        element.dataset.key ||
+        element.id ||
+        [element.tagName, ...["name", "value", "formaction", "href"].map(name => element.getAttribute(name))].join(" ");
 
     // Puts the new part in place of the old one. What the visitor has ticked, opened, scrolled or focused stays so.
     const show = html => {
@@ -103,7 +110,10 @@
             keyOf(each),
             each.scrollTop + each.clientHeight >= each.scrollHeight - 4 ? Infinity : each.scrollTop,
         ]));
-        const active = live.contains(document.activeElement) ? keyOf(document.activeElement) : null;
+        const focusable = "a, button, input, summary, pre, [tabindex]";
+        const alike = element => [...live.querySelectorAll(focusable)].filter(each => keyOf(each) === keyOf(element));
+        const focused = live.contains(document.activeElement) ? document.activeElement : null;
+        const place = focused ? alike(focused).indexOf(focused) : -1;
         live.replaceChildren(...fresh.childNodes);
         for (const box of live.querySelectorAll("input[type=checkbox]")) {
             box.checked = ticked.has(keyOf(box));
@@ -114,10 +124,8 @@
         for (const each of live.querySelectorAll("pre[data-key]")) {
             each.scrollTop = scrolled.get(keyOf(each)) ?? Infinity;
         }
-        if (active) {
-            [...live.querySelectorAll("a, button, input, summary, pre, [tabindex]")]
-                .find(each => keyOf(each) === active)
-                ?.focus({preventScroll: true});
+        if (focused) {
+            alike(focused)[place]?.focus({preventScroll: true});
         }
         readClock();
         tick();
@@ -193,9 +201,13 @@
     document.addEventListener("click", async event => {
         const copy = event.target.closest("[data-copy]");
         if (copy) {
-            await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
-            copy.dataset.done = "";
-            setTimeout(() => delete copy.dataset.done, 1500);
+            try {
+                await navigator.clipboard.writeText(document.getElementById(copy.dataset.copy).textContent);
+                copy.dataset.done = "";
+                setTimeout(() => delete copy.dataset.done, 1500);
+            } catch {
+                copy.hidden = true; // the browser does not allow it
+            }
         }
     });
 })();

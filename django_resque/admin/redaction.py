@@ -50,7 +50,12 @@ class Redactor:
 
     def value(self, value: Any, command: str = "") -> Any:
         """Any JSON value, such as a job's result, with what stands under sensitive names replaced."""
-        return value if self.reveal else self._value(value, _declared(command))
+        if self.reveal:
+            return value
+        try:
+            return self._value(value, _declared(command))
+        except RecursionError:  # as deeply nested as can just be read
+            return HIDDEN
 
     def text(self, text: str, *jobs: Job | None) -> str:
         """A text in which the values are hidden that are given to sensitive names (``token=…``), and those that are

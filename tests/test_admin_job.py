@@ -377,9 +377,8 @@ def test_a_job_that_waits_for_its_time_is_not_cancelled_with_the_permission_for_
 
 
 @pytest.mark.parametrize("keys", [{}, {"one": "nonono"}, {"tick": ["a", "b"]}])
-@pytest.mark.parametrize("slug", ["job/cancel", "job/again"])
-def test_nothing_is_done_with_a_job_that_is_not_there(admin_client: Client, slug: str, keys: dict[str, object]):
-    act(admin_client, slug, keys)
+def test_nothing_is_done_with_a_job_that_is_not_there(admin_client: Client, keys: dict[str, object]):
+    act(admin_client, "job/cancel", keys)
     assert not LogEntry.objects.exists()
 
 
@@ -422,20 +421,3 @@ def test_a_failure_is_retried_and_discarded_from_here(admin_client: Client, clea
     )
     assert store().failures.count() == 0
     assert "Nothing is known of this job" in page(admin_client, "job", id=jobs[1].id)
-
-
-def test_a_done_job_whose_arguments_another_program_has_kept_is_enqueued_again(
-    admin_client: Client, clean_redis: redis.Redis
-):
-    job = Job("act", ("tell", "x"), {"verbosity": 2}, queue="mail")
-    fail(job, retried_at="2026/11/20 13:21:45")
-    set_status(job, status=4, attempt=1)
-    assert "job/again" in buttons(admin_client, job.id)
-    text = act(admin_client, "job/again", {"one": job.id})
-    (raw,) = clean_redis.lrange("resque:queue:mail", 0, -1)
-    again = Job.from_payload(raw, "mail")
-    assert again.id != job.id
-    assert (again.command, again.args, again.options) == (job.command, job.args, job.options)
-    assert f"Enqueued act as job {again.id}." in text
-    assert "Job: act" in text
-    assert LogEntry.objects.get().object_repr == f"Enqueued act as job {again.id}."

@@ -273,6 +273,7 @@ def test_what_is_hidden_is_neither_shown_nor_found(clean_redis: redis.Redis, sta
     retry_later(clean_redis, secret)
     end(clean_redis, secret)
     fail(clean_redis, secret, error="refused hunter2")
+    clean_redis.rpush("resque:failed", "no record: hunter2", '{"payload":{"class":[]},"error":"hunter2"}')
     client = visitor("view_dashboard")
     text = page(client, "jobs", state=state)
     assert secret.id in text

@@ -213,6 +213,14 @@ def test_all_that_match_are_deleted_and_nothing_else(admin_client: Client, clean
     ]
 
 
+def test_what_is_too_much_for_one_action_is_told(admin_client: Client, clean_redis: redis.Redis, monkeypatch):
+    monkeypatch.setattr("django_resque.store.windows.MOST_MATCHING_BYTES", 1)
+    push(clean_redis, *reminders(2))
+    question = text_of(admin_client.post(url("queue/delete", name="mail", q="remind"), {"all": "yes"}))
+    assert "Delete 1 job?" in question
+    assert "Not all were looked through: there are too many." in question
+
+
 @pytest.mark.django_db
 def test_a_search_does_not_tell_by_its_actions_either_what_is_hidden(clean_redis: redis.Redis):
     raws = push(clean_redis, Job("act", (), {"token": "hunter2"}))

@@ -52,13 +52,16 @@ def test_payloads_are_found_by_their_digests_wherever_they_stand_in_the_order_of
 def test_two_that_are_the_same_to_the_byte_are_found_as_one(clean_redis: redis.Redis):
     push(clean_redis, b"same", b"other", b"same")
     assert store().queues.named("mail", [sha1(b"same")]) == [b"same"]
-    assert store().queues.matching("mail", lambda raw: raw == b"same") == [b"same", b"same"]
+    assert store().queues.matching("mail", lambda raw: raw == b"same") == ([b"same", b"same"], True)
 
 
-def test_what_matches_is_found_in_all_of_the_queue_in_its_order(clean_redis: redis.Redis):
+def test_what_matches_is_found_in_all_of_the_queue_in_its_order(clean_redis: redis.Redis, monkeypatch):
     raws = push(clean_redis, *(b"%d" % number for number in range(2_500)))
-    assert store().queues.matching("mail", lambda raw: raw.endswith(b"7")) == [raw for raw in raws if raw[-1:] == b"7"]
-    assert store().queues.matching("mail", lambda raw: True, most=2) == [b"2498", b"2499"]
+    found = store().queues.matching("mail", lambda raw: raw.endswith(b"7"))
+    assert found == ([raw for raw in raws if raw.endswith(b"7")], True)
+    assert store().queues.matching("mail", lambda raw: True, most=2) == ([b"2498", b"2499"], False)
+    monkeypatch.setattr("django_resque.store.windows.MOST_MATCHING_BYTES", 6)
+    assert store().queues.matching("mail", lambda raw: True) == ([b"2498", b"2499"], False)
 
 
 def test_what_is_no_list_is_told(clean_redis: redis.Redis):
@@ -199,7 +202,7 @@ def test_parked_jobs_are_found_and_taken_out_in_the_same_way(clean_redis: redis.
     clean_redis.rpush("resque:django:parked:import", *elements)
     parked = store().parked
     assert parked.named("import", [sha1(elements[3]), sha1(b"none")]) == [elements[3]]
-    assert parked.matching("import", lambda raw: raw != elements[0]) == elements[1:]
+    assert parked.matching("import", lambda raw: raw != elements[0]) == (elements[1:], True)
     assert parked.heads(["import", "none"]) == {"import": elements, "none": []}
     assert parked.dequeue_many("import", [elements[1], elements[3], b"never there"]) == 2
     assert clean_redis.lrange("resque:django:parked:import", 0, -1) == [elements[0], elements[2], elements[4]]

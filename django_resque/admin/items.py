@@ -16,6 +16,7 @@ from ..store import Seen, Worker
 from ..store.parked import Parked
 from ..store.processes import process_of
 from ..store.removal import Found, read_payload
+from .failure_rows import attempts_of
 from .redaction import Redactor
 from .text import LINE, MESSAGE, line, number
 from .waiting import Waiting
@@ -28,7 +29,8 @@ class Item:
     ``key`` is what it is named by in forms, ``raw`` the bytes in which it stands. ``job`` is None where none can be
     read, or its arguments are not kept. ``came`` is when it came into this state or, as long as it has not begun, when
     it was enqueued; ``time`` is what a list shows, which may be to come (unix times). ``took`` is in seconds,
-    ``attempt`` which one it is, was or will be. ``remark`` may hold what not everybody may see.
+    ``attempt`` which one it is, was or will be, ``outcome`` how it ended when it did not by itself, or why it is none.
+    ``remark`` may hold what not everybody may see.
     """
 
     key: str
@@ -42,6 +44,7 @@ class Item:
     attempt: int = 0
     worker: str = ""
     took: float | None = None
+    outcome: str = ""
     remark: str = ""
 
     def line(self, redactor: Redactor, limit: int = LINE) -> str:
@@ -55,8 +58,9 @@ class Item:
         return _("%(count)s bytes") % {"count": number(len(self.raw))} if self.raw else _("(unreadable)")
 
     def note(self, redactor: Redactor) -> str:
-        """The remark, as far as the visitor may see it."""
-        return line(redactor.text(self.remark[: 10 * MESSAGE], self.job))
+        """Outcome and remark, as far as the visitor may see them."""
+        remark = redactor.told(self.remark[: 10 * MESSAGE], self.command, self.job)
+        return line(" · ".join(text for text in (self.outcome, remark) if text))
 
 
 def queued(raw: bytes, queue: str, key: str = "") -> Item:
@@ -99,7 +103,8 @@ def later(waiting: Waiting) -> Item:
         came=job.enqueued_at or None if job else None,
         time=waiting.due,
         attempt=waiting.attempt,
-        remark=_last_error(job) if job else waiting.problem,
+        outcome="" if job else waiting.problem,
+        remark=_last_error(job) if job else "",
     )
 
 
@@ -139,7 +144,7 @@ def ended(raw: bytes) -> Item:
         attempt=seen.attempt,
         worker=seen.worker,
         took=seen.duration,
-        remark=seen.outcome,
+        outcome=seen.outcome,
     )
 
 
@@ -156,7 +161,7 @@ def failed(failure: Failure) -> Item:
         queue=failure.queue,
         came=at,
         time=at,
-        attempt=failed_attempts(job) + 1 if job else 0,
+        attempt=attempts_of(failure),
         worker=failure.worker,
         remark=_error({"exception": failure.exception, "error": failure.error}),
     )

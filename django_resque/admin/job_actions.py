@@ -24,7 +24,7 @@ from .job_filter import JobFilter
 from .job_states import piles, running
 from .text import line, number
 from .visit import Visit
-from .waiting import MOST_AT_ONCE, Waiting
+from .waiting import MOST_AT_ONCE, MOST_BYTES, Waiting
 
 SHOWN = 10
 """Jobs that a confirmation names."""
@@ -80,6 +80,8 @@ class OnJobs(Action):
             raise NothingToDo(_("There is no such job any more."))
         question = self.question % {"count": number(meant.count), "number": meant.count}
         others = [] if visit.all_matching else told(asked - meant.count, "gone")
+        if not meant.whole:
+            others.append(_("Not all were looked through: there are too many."))
         shown = [item.line(visit.redactor) for item in islice(meant.items, SHOWN)]
         return Plan(meant.count, " ".join([question, *others]), meant, shown, grave=self.grave)
 
@@ -94,11 +96,13 @@ class OnJobs(Action):
 
 @dataclass(frozen=True, slots=True)
 class Meant:
-    """So many are meant; ``items`` are the first of them at least, ``what`` is for the action."""
+    """So many are meant; ``items`` are the first of them at least, ``what`` is for the action. Not the ``whole``: there
+    may be more."""
 
     count: int
     items: Iterable[Item]
     what: Any
+    whole: bool = True
 
 
 def _fits(visit: Visit) -> JobFilter:
@@ -129,12 +133,12 @@ class Delete(OnJobs):
         permit = visit.text("state") == "parked"
         fits = _fits(visit)
         where = piles(visit.store.job_counts(), fits.queue, permit=permit)
-        return self._meant(queued.matching(visit.store, where, fits))
+        return self._meant(*queued.matching(visit.store, where, fits))
 
     @staticmethod
-    def _meant(found: Mapping[queued.Pile, Sequence[bytes]]) -> Meant:
+    def _meant(found: Mapping[queued.Pile, Sequence[bytes]], whole: bool = True) -> Meant:
         those = (pile.item(raw) for pile, elements in found.items() for raw in elements)
-        return Meant(sum(map(len, found.values())), those, found)
+        return Meant(sum(map(len, found.values())), those, found, whole)
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         found: Mapping[queued.Pile, Sequence[bytes]] = plan.what.what
@@ -159,14 +163,21 @@ class OnLater(OnJobs):
         fits, store = _fits(visit), visit.store
         retries = visit.text("state") == "retrying"
         seen: Iterator[Waiting] = map(Waiting, store.retries.each() if retries else store.delayed.each())
-        found = islice(seen, MOST_AT_ONCE)
-        those = [each for each in found if fits.may_be_in(each.raw) and fits(items.later(each))]
-        # a retry may be come across twice; two delayed jobs that are the same to the byte are two
-        return self._meant(list({each.raw: each for each in those}.values()) if retries else those)
+        those: list[Waiting] = []
+        size = 0
+        for each in islice(seen, MOST_AT_ONCE):
+            if fits.may_be_in(each.raw) and fits(items.later(each)):
+                those.append(each)
+                size += len(each.raw)
+                if size > MOST_BYTES:
+                    break
+        if retries:  # one may be come across twice; two delayed jobs that are the same to the byte are two
+            those = list({each.raw: each for each in those}.values())
+        return self._meant(those, next(seen, None) is None)
 
     @staticmethod
-    def _meant(those: Sequence[Waiting]) -> Meant:
-        return Meant(len(those), map(items.later, those), those)
+    def _meant(those: Sequence[Waiting], whole: bool = True) -> Meant:
+        return Meant(len(those), map(items.later, those), those, whole)
 
     @staticmethod
     def _commands(plan: Plan) -> Iterator[str]:

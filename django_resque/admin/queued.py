@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from ..job import digest
 from ..store import Store
 from ..store.delayed import MOST_LOOKED_THROUGH
+from ..store.windows import Matching
 from . import items
 from .items import Item
 from .job_filter import JobFilter
@@ -31,7 +32,7 @@ class Pile:
         """The elements with these SHA-1s, as far as one looks."""
         return (store.parked if self.permit else store.queues).named(self.name, digests)
 
-    def matching(self, store: Store, fits: JobFilter, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+    def matching(self, store: Store, fits: JobFilter, most: int = MOST_LOOKED_THROUGH) -> Matching:
         """All elements that fit; of more than ``most`` the last ones."""
         if not self.permit and fits.queue == self.name:
             fits = replace(fits, queue="")  # all of them do
@@ -57,12 +58,13 @@ def named(store: Store, keys: Iterable[str]) -> Mapping[Pile, Sequence[bytes]]:
     return {pile: pile.named(store, digests) for pile, digests in wanted.items()}
 
 
-def matching(store: Store, piles: Iterable[Pile], fits: JobFilter) -> Mapping[Pile, Sequence[bytes]]:
-    """All elements that fit, up to `MOST_LOOKED_THROUGH` of them."""
+def matching(store: Store, piles: Iterable[Pile], fits: JobFilter) -> tuple[Mapping[Pile, Sequence[bytes]], bool]:
+    """All elements that fit, up to `MOST_LOOKED_THROUGH` of them, and whether these are all there are."""
     found: dict[Pile, Sequence[bytes]] = {}
     left = MOST_LOOKED_THROUGH
     for pile in piles:
-        if left:
-            found[pile] = pile.matching(store, fits, left)
-            left -= len(found[pile])
-    return found
+        found[pile], whole = pile.matching(store, fits, left)
+        left -= len(found[pile])
+        if not whole:
+            return found, False
+    return found, True

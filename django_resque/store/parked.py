@@ -14,7 +14,7 @@ from .keys import Keys
 from .reading import reading
 from .removal import Found, one_after_the_other, read_payload, removal
 from .request import Request
-from .windows import OVERLAP, Window, matching, named, windows
+from .windows import OVERLAP, Matching, Window, matching, named, windows
 
 KEYS_AT_ONCE = 20
 PERMITS_AT_ONCE = 100
@@ -74,7 +74,7 @@ class Parked:
         """The elements with these SHA-1s, as `Queues.named` finds payloads."""
         return named(self._client, self._keys.parked(name), digests, most)
 
-    def matching(self, name: str, match: Callable[[bytes], bool], *, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+    def matching(self, name: str, match: Callable[[bytes], bool], *, most: int = MOST_LOOKED_THROUGH) -> Matching:
         """The elements that ``match`` says True of, as `Queues.matching` finds payloads."""
         return matching(self._client, self._keys.parked(name), match, most)
 

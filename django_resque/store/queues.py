@@ -16,7 +16,7 @@ from .keys import Keys
 from .reading import reading
 from .removal import MOST, Found, batches, one_after_the_other, read_payload, removal
 from .request import Request
-from .windows import OVERLAP, Window, matching, named, windows
+from .windows import OVERLAP, Matching, Window, matching, named, windows
 
 SET_ASIDE = 24 * 3600
 """Seconds that a queue which is being cleared is kept, for the case that whoever clears it dies over it."""
@@ -104,7 +104,7 @@ class Queues:
         """The payloads with these SHA-1s that are among the first ``most`` of ``queue``, in its order."""
         return named(self._client, self._keys.queue(queue), digests, most)
 
-    def matching(self, queue: str, match: Callable[[bytes], bool], *, most: int = MOST_LOOKED_THROUGH) -> list[bytes]:
+    def matching(self, queue: str, match: Callable[[bytes], bool], *, most: int = MOST_LOOKED_THROUGH) -> Matching:
         """The payloads of ``queue`` that ``match`` says True of, in its order; of more than ``most`` the last ones."""
         return matching(self._client, self._keys.queue(queue), match, most)
 

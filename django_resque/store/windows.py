@@ -16,6 +16,8 @@ FIRST_WINDOW = 100
 """The same for the first one, before it is known how large they are."""
 MOST_BYTES = 8_000_000
 """About how much is read at once."""
+MOST_MATCHING_BYTES = 100_000_000
+"""About how much is remembered of what matches."""
 OVERLAP = 100
 """Elements that are read again where others may be put back at the head of the list: they move the rest."""
 
@@ -78,12 +80,23 @@ def named(client: Redis, key: str, digests: Iterable[str], most: int) -> list[by
     return found
 
 
-def matching(client: Redis, key: str, match: Callable[[bytes], bool], most: int) -> list[bytes]:
-    """The elements of a list that ``match`` says True of, in the list's order; of more than ``most`` the last ones.
-    All of it is looked through; what moves meanwhile may be there twice."""
+class Matching(NamedTuple):
+    """``elements`` that match, in the order of their list; ``whole``: these are all there are."""
+
+    elements: list[bytes]
+    whole: bool
+
+
+def matching(client: Redis, key: str, match: Callable[[bytes], bool], most: int) -> Matching:
+    """The elements of a list that ``match`` says True of: of more than ``most``, or of more than `MOST_MATCHING_BYTES`,
+    the last ones. What moves meanwhile may be there twice."""
     found: list[bytes] = []
+    size = 0
     for window in windows(client, key, overlap=OVERLAP):
-        found += filter(match, window.elements[window.again :])
-        if len(found) >= most:
-            break
-    return found[:most][::-1]
+        for raw in window.elements[window.again :]:
+            if match(raw):
+                if len(found) == most or size > MOST_MATCHING_BYTES:
+                    return Matching(found[::-1], False)
+                found.append(raw)
+                size += len(raw)
+    return Matching(found[::-1], True)

@@ -173,22 +173,6 @@ def test_a_failure_is_retried_discarded_and_enqueued_with_other_arguments(
     ]
 
 
-def test_a_done_job_is_enqueued_again(in_browser: InBrowser, clean_redis: redis.Redis):
-    job = Job("act", ("tell", "x"), queue="mail")
-    fail(job, retried_at="2026/11/20 13:21:45")
-    clean_redis.set(f"resque:job:{job.id}:status", json.dumps({"status": 4, "attempt": 1, "worker": "ruby:1:mail"}))
-
-    def look(page: Page) -> None:
-        page.goto(url("job", id=job.id))
-        page.get_by_role("button", name="Enqueue again").click()
-        expect(page.get_by_text("Enqueue 1 job?")).to_be_visible()
-        page.get_by_role("button", name="Enqueue again").click()
-        expect(page.get_by_role("heading", name="waiting", exact=True)).to_be_visible()
-
-    in_browser(look)
-    assert clean_redis.llen("resque:queue:mail") == 1
-
-
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [320, 1280])
 def test_it_reads_well_in_light_and_dark_wide_and_narrow(

@@ -69,8 +69,9 @@ def test_what_is_wrong_is_put_right_and_confirmed_then(in_browser: InBrowser, cl
         expect(page.get_by_text("manage.py mailing send_sign_up_email 42 --dry-run")).to_be_visible()
         assert clean_redis.llen("resque:queue:mail") == 0
         page.get_by_role("link", name="No, take me back").click()
-        expect(page.get_by_label("user_id")).to_be_visible()
-        page.go_back()
+        page.get_by_label("user_id").fill("42")
+        page.get_by_label("--dry-run").check()
+        page.get_by_role("button", name="Enqueue").click()
         page.get_by_role("button", name="Enqueue").click()
         expect(page.get_by_role("heading", name="waiting", exact=True)).to_be_visible()
 

@@ -10,7 +10,6 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ... import whereabouts
-from ...client import using
 from ...command import find
 from ...command_line import line_of
 from ...status import Status
@@ -86,8 +85,6 @@ def _buttons(known: Known, details: JobDetails, visit: Visit) -> Sequence[Button
         buttons += _allowed(visit, [EndJob], known.id)
     if details.failure is not None:
         buttons += details.failure.buttons
-    if may_be_enqueued_again(known):
-        buttons += _allowed(visit, [EnqueueAgain], known.id)
     return buttons
 
 
@@ -99,17 +96,6 @@ def is_running(known: Known) -> bool:
     """Whether somebody says that the job runs."""
     at_worker = known.found is not None and known.found.place.kind is Kind.WORKER
     return at_worker or (known.seen is not None and known.seen.status is Status.RUNNING)
-
-
-def may_be_enqueued_again(known: Known) -> bool:
-    """Whether the job is done, and its arguments are known all the same: a program that retries a failure may leave
-    its record where it is."""
-    return (
-        known.found is not None
-        and known.seen is not None
-        and known.seen.status is Status.COMPLETE
-        and _is_allowed(known.found.job.command)
-    )
 
 
 def _is_allowed(command: str) -> bool:
@@ -169,38 +155,9 @@ class CancelJob(Action):
         return Done(text, level=messages.WARNING)
 
 
-class EnqueueAgain(Action):
-    """Enqueue a job that is done once more, with the same arguments."""
-
-    slug = "job/again"
-    permission = "enqueue_job"
-    label = gettext_lazy("Enqueue again")
-    page = "jobs"
-
-    def plan(self, visit: Visit) -> Plan:
-        known = whereabouts.look_up(_one(visit))
-        if known.found is None:
-            raise NothingToDo(_("The arguments of this job are not known any more."))
-        if not may_be_enqueued_again(known):
-            raise NothingToDo(_("This job is not done, or its command may be no job here."))
-        return Plan(
-            count=1,
-            question=ngettext("Enqueue %(count)s job?", "Enqueue %(count)s jobs?", 1) % {"count": number(1)},
-            what=known.found,
-            items=[_in_words(known.found, visit)],
-        )
-
-    def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        job = plan.what.job
-        # at once: what goes wrong is told here, and not after the transaction of the request
-        new = using(queue=job.queue or None, on_commit=False).enqueue(job.command, *job.args, **job.options)
-        text = _("Enqueued %(command)s as job %(id)s.") % {"command": line(job.command), "id": new.id}
-        return Done(text, go_to=visit.url("job", id=new.id))
-
-
 def _in_words(found: Whereabouts, visit: Visit) -> str:
     return line(line_of(visit.redactor.job(found.job), limit=MESSAGE), MESSAGE)
 
 
 PAGE = JobPage()
-ACTIONS: tuple[Action, ...] = (CancelJob(), EnqueueAgain())
+ACTIONS: tuple[Action, ...] = (CancelJob(),)

@@ -142,11 +142,11 @@ class OnQueued(OnJobs):
 
     def matching(self, visit: Visit) -> Meant:
         pile = _pile(visit)
-        return self._meant(pile, pile.matching(visit.store, JobFilter(visit.redactor, text=visit.text("q"))))
+        return self._meant(pile, *pile.matching(visit.store, JobFilter(visit.redactor, text=visit.text("q"))))
 
     @staticmethod
-    def _meant(pile: Pile, payloads: Sequence[bytes]) -> Meant:
-        return Meant(len(payloads), map(pile.item, payloads), payloads)
+    def _meant(pile: Pile, payloads: Sequence[bytes], whole: bool = True) -> Meant:
+        return Meant(len(payloads), map(pile.item, payloads), payloads, whole)
 
     def _carried_out(self, visit: Visit, plan: Plan, act: Callable[[str, Sequence[bytes]], int], text: Any) -> Done:
         """``act`` takes the queue's name and payloads, and gives how many were there; ``text`` states that number."""

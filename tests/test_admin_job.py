@@ -19,6 +19,8 @@ from django_resque.job import Job
 from django_resque.status import Status
 from django_resque.store import store
 from tests.dashboard import act, page, round_trips, url
+from tests.full_store import addresses, fill
+from tests.test_admin_injection import HOSTILE, assert_harmless
 from tests.workers import WorkerProcess, told, until
 
 
@@ -30,7 +32,7 @@ def _fresh_connections() -> Iterator[None]:
 
 def visitor(*codenames: str) -> Client:
     """A staff member with these permissions."""
-    user = User.objects.create_user("someone", is_staff=True)
+    user = User.objects.create_user(f"someone{len(codenames)}", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=["view_dashboard", *codenames]))
     client = Client()
     client.force_login(user)
@@ -237,6 +239,37 @@ def test_no_payload_breaks_the_page(admin_client: Client, clean_redis: redis.Red
     fail(Job("act", id="other", extra=extra), attempts="x")
     assert "waiting" in page(admin_client, "job", id=job.id)
     assert "failed" in page(admin_client, "job", id="other")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("depth", [20, 33, 300, 900, 980, 5_000])
+def test_nothing_is_nested_too_deeply_for_the_page(clean_redis: redis.Redis, depth: int):
+    deep = "[" * depth + "]" * depth
+    payload = f'{{"class":"act","args":[["tell",{deep}]],"id":"%s"}}'
+    clean_redis.rpush(
+        "resque:failed", f'{{"payload":{payload % "failed"},"error":{deep},"history":{deep},"attempts":{deep}}}'
+    )
+    clean_redis.sadd("resque:queues", "mail")
+    clean_redis.rpush("resque:queue:mail", payload % "queued")
+    clean_redis.sadd("resque:workers", "w:1:mail")
+    clean_redis.set("resque:worker:w:1:mail", f'{{"queue":{deep},"payload":{payload % "running"}}}')
+    clean_redis.set("resque:job:done:status", f'{{"status":4,"result":{deep},"attempt":{deep}}}')
+    for client in (visitor(), visitor("enqueue_job", "view_arguments")):
+        for job_id in ("failed", "queued", "running", "done"):
+            assert client.get(url("job", id=job_id)).status_code == 200
+            assert client.get(url("run", **{"from": job_id})).status_code == 200
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_text_does_harm_to_those_who_may_see_less(clean_redis: redis.Redis, name: str):
+    fill(clean_redis, HOSTILE[name])
+    client = visitor("enqueue_job")
+    for address in addresses(HOSTILE[name]):
+        if address.startswith((url("job"), url("run"))):
+            response = client.get(address)
+            assert response.status_code == 200
+            assert_harmless(response.content.decode(), address[:200])
 
 
 def test_the_page_costs_four_round_trips_at_most(admin_client: Client, clean_redis: redis.Redis):

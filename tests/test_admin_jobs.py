@@ -24,7 +24,11 @@ from tests.full_store import STATES
 from tests.test_admin_permissions import visitor
 from tests.workers import told, until
 
-NOW = time.time()
+
+def now() -> float:
+    return time.time()
+
+
 OURS = "box1~k3f9ad-1:42:mail"
 
 
@@ -45,7 +49,7 @@ def queued_key(raw: bytes, queue: str = "mail") -> str:
 
 def delay(client: redis.Redis, job: Job, second: int | None = None) -> str:
     """Gives its key."""
-    second = second or int(NOW) + 600
+    second = second or int(now()) + 600
     item = job.delayed_item()
     client.rpush(f"resque:delayed:{second}", item)
     client.zadd("resque:delayed_queue_schedule", {str(second): second})
@@ -55,7 +59,7 @@ def delay(client: redis.Redis, job: Job, second: int | None = None) -> str:
 def retry_later(client: redis.Redis, job: Job) -> str:
     """Gives its key."""
     member = f"k3f9ad.1.1 {job.id}\n{job.queue}\n".encode() + job.payload()
-    client.zadd("resque:django:retries", {member: NOW + 60})
+    client.zadd("resque:django:retries", {member: now() + 60})
     return sha1(member)
 
 
@@ -108,7 +112,7 @@ def test_each_state_shows_its_jobs_and_all_are_counted(admin_client: Client, cle
 def test_rows_say_what_is_known(admin_client: Client, clean_redis: redis.Redis):
     push(clean_redis, job("a", enqueued_at=time.time() - 3_600))
     assert "mail 1 h" in page(admin_client, "jobs")
-    delay(clean_redis, job("late"), int(NOW) - 120)
+    delay(clean_redis, job("late"), int(now()) - 120)
     assert "overdue by 2 min" in page(admin_client, "jobs", state="scheduled")
     run(clean_redis, job("b", extra={"attempt": 1}))
     text = page(admin_client, "jobs", state="running")
@@ -212,7 +216,7 @@ def test_jobs_are_filtered_by_queue_command_and_text_in_every_state(
 
 def test_jobs_are_filtered_by_time(admin_client: Client, clean_redis: redis.Redis):
     now = datetime.now(UTC)
-    push(clean_redis, job("old", enqueued_at=NOW - 7_200), job("new"))
+    push(clean_redis, job("old", enqueued_at=now() - 7_200), job("new"))
     fail(clean_redis, job("old"), now=now - timedelta(hours=30))
     fail(clean_redis, job("new"), now=now - timedelta(hours=3))
     run(clean_redis, job("old"), since=7_200)

@@ -71,6 +71,11 @@ def test_values_are_hidden_at_any_depth():
     assert hiding.value({"token": 1}, "mailing") == {"token": HIDDEN}
     assert revealing.value(value) is value
     assert hiding.value("a text") == "a text"
+    deep: list[Any] = []
+    for _ in range(5_000):
+        deep = [deep]
+    assert hiding.value(deep) == HIDDEN
+    assert revealing.value(deep) is deep
 
 
 @pytest.mark.parametrize(
@@ -138,3 +143,11 @@ def test_values_are_hidden_however_deep_they_are_nested(depth: int):
 def test_a_text_about_a_job_with_very_many_hidden_values_is_hidden_altogether():
     job = Job("act", options={"tokens": list(range(10_000, 20_000))})
     assert hiding.text("any text", job) == HIDDEN
+
+
+@pytest.mark.parametrize(("name", "is_hidden"), [("mailing", True), ("no_such_command", True), ("echo", False)])
+def test_what_a_job_wrote_is_hidden_where_nobody_knows_what_is_to_be_hidden_in_it(name: str, is_hidden: bool):
+    assert hiding.told("it was hunter2", name, None) == (HIDDEN if is_hidden else "it was hunter2")
+    assert hiding.told("", name, None) == ""
+    assert revealing.told("it was hunter2", name, None) == "it was hunter2"
+    assert hiding.told("it was hunter2", name, Job(name)) == "it was hunter2"

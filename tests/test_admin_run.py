@@ -265,6 +265,7 @@ def test_the_question_shows_the_exact_line(admin_client: Client):
     assert "Enqueue 1 job?" in content
     line = "manage.py mailing send_sign_up_email 42 '--template=it'\"'\"'s fancy' --dry-run"
     assert line.replace("'", "&#x27;").replace('"', "&quot;") in content
+    assert "Queue: default" in content
     assert content.count('name="1:user_id"') == 1
     assert '<input type="hidden" name="1:user_id" value="42">' in content
 
@@ -355,6 +356,8 @@ def test_when_and_where_it_is_performed_is_chosen(admin_client: Client, clean_re
     sent = {"1:key": "x", "queue": "mail", "timeout": "5", "max_attempts": "3"}
     job = run(admin_client, sent, command="act", subcommand="tell")
     assert (job.queue, job.args, job.extra) == ("mail", ("tell", "x"), {"timeout": 5, "max_attempts": 3})
+    asked = ask(admin_client, {"1:key": "x", "queue": "", "delay": "60"}, command="act", subcommand="tell")
+    assert "Queue: default Delay: 1 min" in asked
     data = {**SENT, "1:key": "x", "delay": "60", "confirmed": "yes"}
     text = text_of(admin_client.post(url("run/enqueue", command="act", subcommand="tell"), data, follow=True))
     assert "scheduled" in text

@@ -69,6 +69,9 @@ def test_large_elements_end_the_search_early_and_it_says_so(clean_redis: redis.R
     clean_redis.rpush("list", *["x" * 200_000] * 50, "needle")
     hits = store().seek(b"needle", [Haystack(["list"], most=100)])
     assert (hits.found, hits.whole) == ([], False)
+    clean_redis.rpush("one", "needle" * 1_000_000)
+    hits = store().seek(b"needle", [Haystack(["one"])])
+    assert (hits.found, hits.whole) == ([], False)
     clean_redis.set("string", "needle" * 1_000_000)
     assert not store().seek(b"needle", [Haystack(["string"], most=1)]).whole
 

@@ -24,7 +24,7 @@ from ..errors import InvalidArguments, ResqueError
 from ..job import Job
 from ..signature import UNREADABLE, Signature
 from .command_fields import MISSING, Argument, Shape, fit
-from .text import MESSAGE, duration, line, number, reason
+from .text import MESSAGE, duration, line, moment, number, reason
 
 MOST = 20_000
 """Characters of a field that are looked at."""
@@ -181,6 +181,7 @@ class CommandForm(forms.Form):
         if not can_discard:
             del self.fields["discard"]
         self._explain()
+        self.order_fields([field.name for group in self.groups() for field in group.fields])
         self.args: list[Any] = []
         self.options: dict[str, Any] = {}
         self.using: Using | None = None
@@ -241,6 +242,19 @@ class CommandForm(forms.Form):
             Group(_("When and where"), chosen),
             *([Group(_("More"), base, is_closed=True)] if base else []),
         ]
+
+    def in_words(self) -> list[str]:
+        """What was chosen, once it is valid: the line, and where and when it is performed."""
+        given = self.cleaned_data
+        found = [
+            line(self.line, MOST),
+            _("Queue: %(queue)s") % {"queue": line(given["queue"] or self.described.info.queue or config().queue)},
+        ]
+        if given["delay"] is not None:
+            found.append(_("Delay: %(delay)s") % {"delay": duration(given["delay"])})
+        if given["at"] is not None:
+            found.append(_("Not before: %(time)s") % {"time": moment(given["at"])})
+        return found
 
     # -- what it comes to ----------------------------------------------------------------------------------------------
 

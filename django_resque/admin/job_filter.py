@@ -17,8 +17,8 @@ SPANS = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400}
 MOST_READ = 2_000
 """Elements that are taken apart for one page. Whether they are worth that is seen in a hundredth of the time."""
 MOST_VEILED = 500
-"""The same where something is hidden from the visitor: then all are taken apart, whatever stands in them, so that neither
-how many were looked through nor the time that it takes says anything of what is hidden."""
+"""The same where something is hidden from the visitor: then all are taken apart, whatever stands in them, so that
+neither how many were looked through nor the time that it takes says anything of what is hidden."""
 _SEEN = 10 * LINE
 """Characters of a job's line in which something is looked for."""
 _WORD = re.compile(r"[a-z0-9]+")
@@ -100,7 +100,8 @@ def sift(
     size: int,
 ) -> Sifted:
     """Up to ``size`` of those elements that are meant, behind the first ``start`` ones. ``raw`` gives the bytes in
-    which an element's texts stand, ``item`` takes it apart: as few as need be, and not more than `MOST_READ`, or `MOST_VEILED`."""
+    which an element's texts stand, ``item`` takes it apart: as few as need be, and not more than `MOST_READ`, or
+    `MOST_VEILED`."""
     if fits.is_empty:
         some = elements[start : start + size]
         shown = [(place, item(each)) for place, each in enumerate(some, start)]

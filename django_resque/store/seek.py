@@ -15,7 +15,7 @@ from .scripts import script
 AT_ONCE = 100
 """Elements in one call of the script."""
 MOST_BYTES = 1_000_000
-"""About how many bytes one call looks through: some milliseconds."""
+"""About how many bytes one call looks through: some milliseconds. What is larger alone is left out."""
 MOST_FOUND = 3
 """Elements that one call gives."""
 

@@ -22,9 +22,6 @@ from ..page import Page
 from ..text import block, line, number, reason
 from ..visit import Visit
 
-LONGEST_LINE = 20_000
-"""Characters of a command line that a confirmation shows."""
-
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -184,7 +181,7 @@ class Enqueue(Action):
         question = ngettext("Enqueue %(count)s job?", "Enqueue %(count)s jobs?", 1) % {"count": number(1)}
         if failure is not None:
             question += " " + _("The failure is discarded.")
-        return Plan(1, question, what=(form, failure), items=[line(form.line, LONGEST_LINE)])
+        return Plan(1, question, what=(form, failure), items=form.in_words())
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         form, failure = plan.what

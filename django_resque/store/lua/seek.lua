@@ -10,7 +10,9 @@ local found, count = {1}, 0
 
 local function look(number, element, score)
   elements, bytes = elements - 1, bytes - #element
-  if string.find(element, text, 1, true) then
+  if #element > tonumber(ARGV[6]) then
+    found[1] = 0 -- nobody would want to read it
+  elseif string.find(element, text, 1, true) then
     count = count + 1
     if count > most then
       found[1] = 0

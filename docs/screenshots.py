@@ -63,7 +63,7 @@ def take_pictures(folder: Path) -> None:
     with Processes(logs=folder / "logs") as processes, embedded_server(processes):
         start_site(processes, port)
         running = make_busy()
-        photograph(f"http://127.0.0.1:{port}", pages(running))
+        photograph(f"http://127.0.0.1:{port}", pages(running), here=[str(folder), str(DOCS.parent)])
     (IMAGES / "made-of.txt").write_text(f"{made_of()}\n")
 
 
@@ -99,8 +99,8 @@ def make_busy() -> str:
     wait_until(lambda: store().retries.count() > 0)
     for place, slug in enumerate(slugs[:12]):
         enqueue_in(90 + 400 * place, "warm_page", f"/cities/{slug}/")
-    report = enqueue("yearly_report", 2026)
-    wait_until(lambda: (report.refresh().progress or (0,))[0] >= 5 and report.status is Status.RUNNING)
+    report = enqueue("yearly_report", 2026, pause=4)
+    wait_until(lambda: (report.refresh().progress or (0,))[0] >= 4 and report.status is Status.RUNNING)
     enqueue_many("mail_friends", positions[:38])
     enqueue_many("refresh_caches", positions[:12])
     enqueue_many("recommend_friends", positions[:1200])
@@ -140,8 +140,8 @@ def wait_until(fact: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def photograph(site: str, pages: dict[str, str]) -> None:
-    """Each page, from top to bottom, light and dark."""
+def photograph(site: str, pages: dict[str, str], here: list[str]) -> None:
+    """Each page, from top to bottom, light and dark. Where the files lie ``here`` is nobody's business."""
     from playwright.sync_api import sync_playwright
 
     IMAGES.mkdir(exist_ok=True)
@@ -157,10 +157,20 @@ def photograph(site: str, pages: dict[str, str]) -> None:
                 page.goto(f"{site}/admin/django_resque/dashboard/{address}")
                 if not place:
                     page.get_by_role("button", name="Toggle navigation").click()
+                page.evaluate(ELSEWHERE, here)
                 file = IMAGES / f"{name}-{scheme}.png"
                 page.screenshot(path=file, full_page=True)
                 shrink(file)
         browser.close()
+
+
+# Writes another folder in the place of these in all texts of the page.
+ELSEWHERE = """folders => {
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT)
+  while (texts.nextNode()) {
+    for (const folder of folders) texts.currentNode.data = texts.currentNode.data.replaceAll(folder, "/srv/site")
+  }
+}"""
 
 
 def shrink(file: Path) -> None:

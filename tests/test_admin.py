@@ -254,7 +254,7 @@ def test_the_tiles_say_how_much_there_is_and_lead_to_it(admin_client: Client, cl
     add_failure(clean_redis, Job("act"))
     text = page(admin_client)
     assert "Queued 1,235 Oldest waiting job 2 h " in text
-    assert "Running 1 Workers 2 Delayed 2 1 retries Processed in an hour 12 1,112 in a day" in text
+    assert "Running 1 Workers 2 Delayed 2 1 retry Processed in an hour 12 1,112 in a day" in text
     assert "Failed in an hour 3 33 in a day Failures kept 1" in text
     content = admin_client.get(URL).content.decode()
     for address in ("queues/", "jobs/?state=running", "workers/", "delayed/", "statistics/?span=hour", "failures/"):

@@ -216,7 +216,7 @@ def test_jobs_are_filtered_by_queue_command_and_text_in_every_state(
 
 def test_jobs_are_filtered_by_time(admin_client: Client, clean_redis: redis.Redis):
     now = datetime.now(UTC)
-    push(clean_redis, job("old", enqueued_at=now() - 7_200), job("new"))
+    push(clean_redis, job("old", enqueued_at=time.time() - 7_200), job("new"))
     fail(clean_redis, job("old"), now=now - timedelta(hours=30))
     fail(clean_redis, job("new"), now=now - timedelta(hours=3))
     run(clean_redis, job("old"), since=7_200)

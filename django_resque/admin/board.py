@@ -116,7 +116,8 @@ class Board:
         read = _part(len(table.workers), table.worker_count, _("%(shown)s of %(count)s workers"))
         yield Tile(_("Running"), number(running), read, url("jobs", state="running"))
         yield Tile(_("Workers"), number(table.worker_count), "", url("workers"))
-        retries = _("%(count)s retries") % {"count": number(overview.retries)} if overview.retries else ""
+        count = overview.retries
+        retries = ngettext("%(count)s retry", "%(count)s retries", count) % {"count": number(count)} if count else ""
         yield Tile(_("Delayed"), self._delayed, retries, url("delayed"))
         yield self._ended(_("Processed in an hour"), lambda point: point.processed, url("statistics", span="hour"))
         yield self._ended(_("Failed in an hour"), lambda point: point.failed, url("failures", since="1h"))

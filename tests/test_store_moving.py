@@ -103,7 +103,7 @@ def test_a_queue_that_gets_its_first_job_exists_and_its_workers_are_woken(clean_
     bell.get_message(timeout=5)
     assert store().queues.move("mail", raws, "low") == 2
     assert bell.get_message(timeout=5)["data"] == b"low"
-    assert clean_redis.smembers("resque:queues") == {b"mail", b"low"}
+    assert set(clean_redis.smembers("resque:queues")) == {b"mail", b"low"}
     bell.close()
 
 

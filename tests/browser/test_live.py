@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 
 import pytest
 import redis
 from playwright.sync_api import Page, expect
 
+from django_resque.failure import failure_record
 from django_resque.job import Job
 from django_resque.store import store
 
@@ -121,6 +123,36 @@ def test_it_stops_when_the_visitor_is_logged_out(in_browser: InBrowser, mail: re
         expect(switch).to_have_attribute("aria-checked", "false")
         expect(page.get_by_role("rowheader", name="mail")).to_be_visible()
 
+    in_browser(look)
+
+
+def test_the_focus_stays_on_the_button_where_it_was(in_browser: InBrowser, clean_redis: redis.Redis):
+    def fail(message: str) -> None:
+        record = failure_record(
+            payload=Job("send_welcome").payload(),
+            queue="mail",
+            worker="box1~abc123-1:42:mail",
+            exception="ValueError",
+            error=message,
+            now=datetime.now(UTC),
+        )
+        clean_redis.rpush("resque:failed", record)
+
+    def look(page: Page) -> None:
+        page.clock.install()
+        page.goto("/admin/django_resque/dashboard/failures/list/")
+        with page.expect_response(_is_fragment):
+            page.get_by_role("switch", name="Live").click()
+        row = page.get_by_role("row").filter(has_text="the old one")
+        for name in ("Discard", "Retry"):
+            row.get_by_role("button", name=name).focus()
+            fail(f"new when {name} was focused")
+            with page.expect_response(_is_fragment):
+                page.clock.run_for(5_000)
+            expect(page.get_by_text(f"new when {name} was focused")).to_be_visible()
+            expect(row.get_by_role("button", name=name)).to_be_focused()
+
+    fail("the old one")
     in_browser(look)
 
 

@@ -202,7 +202,8 @@ def test_serve_performs_jobs_until_ctrl_c_ends_everything(
     wait_until(lambda: "mutual friend" in visitor.get("/social/"))
     dashboard = re.search(r'href="(/admin/django_resque/[^"]+)"', visitor.get("/admin/"))
     assert dashboard
-    assert "mail, default, low" in visitor.get(dashboard[1])
+    assert "mail, default, low" in visitor.get(f"{dashboard[1]}workers/")
+    wait_until(lambda: "traffic" in visitor.get(f"{dashboard[1]}statistics/"))  # it lives by itself
     assert buyers_of_the_last(visitor, port, family, monkeypatch) == 1
 
     pids = family.members()

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 
 from django_resque.failure import failure_record
 from django_resque.job import Job
+from tests.browser.live import next_look, turn_on
 from tests.servers import RedisServer
 
 pytestmark = pytest.mark.browser
@@ -130,11 +131,9 @@ def test_it_follows_while_it_is_live(in_browser: InBrowser, busy: redis.Redis):
         page.clock.install()
         page.goto(URL)
         page.get_by_role("figure").first.locator("summary").click()
-        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
-            page.get_by_role("switch", name="Live").click()
+        turn_on(page)
         busy.rpush("resque:queue:mail", *[Job("send_welcome").payload()] * 1_000)
-        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
-            page.clock.run_for(5_000)
+        next_look(page)
         expect(page.get_by_role("link", name="2,323")).to_be_visible()
         expect(page.get_by_role("figure").first.get_by_role("table")).to_be_visible()
 

@@ -12,6 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from django_resque.admin.pages import ACTIONS, PAGES
+from tests.browser.live import next_look, turn_on
 from tests.browser.test_admin import FAINT_TEXTS
 from tests.dashboard import url
 from tests.full_store import JOB_ID, addresses, failures, fill, sha1
@@ -100,15 +101,13 @@ def test_every_page_works_without_scripts(in_browser: InBrowser, full: redis.Red
 def test_every_page_is_live_without_errors(in_browser: InBrowser, full: redis.Redis):
     def look(page: Page) -> None:
         page.goto(url())
-        page.get_by_role("switch", name="Live").click()
+        turn_on(page)
         for address in one_address_a_page():
             page.clock.install()
             page.goto(address)
             every = int(page.locator("#resque-live").get_attribute("data-every") or 0)
             if every:
-                with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers) as answered:
-                    page.clock.run_for(every * 1000)
-                assert answered.value.status == 200
+                assert next_look(page, every).status == 200
                 expect(page.locator("#resque-live > *").first).to_be_visible()
 
     in_browser(look)

@@ -14,6 +14,7 @@ from playwright.sync_api import Page, expect
 from django_resque.failure import Failure, failure_record
 from django_resque.job import Job
 from django_resque.store import store
+from tests.browser.live import next_look, turn_on
 from tests.browser.test_admin import FAINT_TEXTS
 from tests.dashboard import url
 
@@ -128,16 +129,15 @@ def test_the_groups_and_the_list_follow(in_browser: InBrowser, some: list[Failur
     def look(page: Page) -> None:
         page.clock.install()
         page.goto(url("failures"))
-        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
-            page.get_by_role("switch", name="Live").click()
+        turn_on(page)
         fail(clean_redis, "another", minutes=0)
-        page.clock.run_for(10_000)
+        next_look(page, 10)
         expect(row(page, "another")).to_be_visible()
         page.goto(url("failures/list"))
         page.locator("input[name=tick]").nth(1).check()
         chosen = page.locator("input[name=tick]").nth(1).get_attribute("value")
         fail(clean_redis, "yet_another", minutes=0)
-        page.clock.run_for(10_000)
+        next_look(page, 10)
         expect(row(page, "yet_another")).to_be_visible()
         expect(page.locator("input[name=tick]:checked")).to_have_attribute("value", str(chosen))
 

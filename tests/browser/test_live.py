@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from django_resque.failure import failure_record
 from django_resque.job import Job
 from django_resque.store import store
+from tests.browser.live import is_fragment, next_look, turn_on
 
 pytestmark = pytest.mark.browser
 
@@ -62,7 +63,7 @@ def test_all_rows_can_be_ticked_at_once(in_browser: InBrowser, mail: redis.Redis
 def test_the_page_follows_while_the_switch_is_on_and_remembers_it(in_browser: InBrowser, mail: redis.Redis):
     def look(page: Page) -> None:
         answers: list[int] = []
-        page.on("response", lambda response: answers.append(response.status) if _is_fragment(response) else None)
+        page.on("response", lambda response: answers.append(response.status) if is_fragment(response) else None)
         page.clock.install()
         page.goto(QUEUES)
         page.clock.run_for(60_000)
@@ -70,20 +71,15 @@ def test_the_page_follows_while_the_switch_is_on_and_remembers_it(in_browser: In
         row = page.get_by_role("row").filter(has=page.get_by_role("rowheader", name="low"))
         row.get_by_role("checkbox").check()
         switch = page.get_by_role("switch", name="Live")
-        with page.expect_response(_is_fragment):
-            switch.click()
+        turn_on(page)
         expect(switch).to_have_attribute("aria-checked", "true")
         mail.rpush("resque:queue:low", Job("send_welcome").payload())
-        with page.expect_response(_is_fragment):
-            page.clock.run_for(5_000)
+        next_look(page)
         expect(row.get_by_role("cell").nth(1)).to_have_text("1")
         expect(row.get_by_role("checkbox")).to_be_checked()
-        with page.expect_response(_is_fragment) as unchanged:
-            page.clock.run_for(5_000)
-        assert unchanged.value.status == 304
-        with page.expect_response(_is_fragment):
-            page.reload()
-            page.clock.run_for(5_000)
+        assert next_look(page).status == 304
+        page.reload()
+        next_look(page)
         expect(switch).to_have_attribute("aria-checked", "true")
         switch.click()
         answers.clear()
@@ -96,16 +92,15 @@ def test_the_page_follows_while_the_switch_is_on_and_remembers_it(in_browser: In
 def test_a_hidden_tab_asks_nothing_and_a_tab_that_is_seen_again_asks_at_once(in_browser: InBrowser, mail: redis.Redis):
     def look(page: Page) -> None:
         answers: list[int] = []
-        page.on("response", lambda response: answers.append(response.status) if _is_fragment(response) else None)
+        page.on("response", lambda response: answers.append(response.status) if is_fragment(response) else None)
         page.clock.install()
         page.goto(QUEUES)
-        with page.expect_response(_is_fragment):
-            page.get_by_role("switch", name="Live").click()
+        turn_on(page)
         _set_hidden(page, True)
         answers.clear()
         page.clock.run_for(60_000)
         assert answers == []
-        with page.expect_response(_is_fragment):
+        with page.expect_response(is_fragment):
             _set_hidden(page, False)
 
     in_browser(look)
@@ -116,8 +111,7 @@ def test_it_stops_when_the_visitor_is_logged_out(in_browser: InBrowser, mail: re
         page.clock.install()
         page.goto(QUEUES)
         switch = page.get_by_role("switch", name="Live")
-        with page.expect_response(_is_fragment):
-            switch.click()
+        turn_on(page)
         page.context.clear_cookies()
         page.clock.run_for(5_000)
         expect(switch).to_have_attribute("aria-checked", "false")
@@ -141,23 +135,17 @@ def test_the_focus_stays_on_the_button_where_it_was(in_browser: InBrowser, clean
     def look(page: Page) -> None:
         page.clock.install()
         page.goto("/admin/django_resque/dashboard/failures/list/")
-        with page.expect_response(_is_fragment):
-            page.get_by_role("switch", name="Live").click()
+        turn_on(page)
         row = page.get_by_role("row").filter(has_text="the old one")
         for name in ("Discard", "Retry"):
             row.get_by_role("button", name=name).focus()
             fail(f"new when {name} was focused")
-            with page.expect_response(_is_fragment):
-                page.clock.run_for(5_000)
+            next_look(page)
             expect(page.get_by_text(f"new when {name} was focused")).to_be_visible()
             expect(row.get_by_role("button", name=name)).to_be_focused()
 
     fail("the old one")
     in_browser(look)
-
-
-def _is_fragment(response) -> bool:
-    return "x-resque-fragment" in response.request.headers
 
 
 def _set_hidden(page: Page, hidden: bool) -> None:

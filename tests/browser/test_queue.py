@@ -11,6 +11,7 @@ from playwright.sync_api import Page, expect
 
 from django_resque.job import Job
 from django_resque.store import store
+from tests.browser.live import next_look, turn_on
 from tests.browser.test_admin import FAINT_TEXTS
 from tests.dashboard import url
 
@@ -135,11 +136,10 @@ def test_the_jobs_that_a_worker_takes_leave_the_page_while_it_is_live(in_browser
     def look(page: Page) -> None:
         page.clock.install()
         page.goto(QUEUE)
-        page.get_by_role("switch", name="Live").click()
+        turn_on(page)
         row(page, "remind 2 ").get_by_role("checkbox").check()
         mail.lpop("resque:queue:mail")
-        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
-            page.clock.run_for(5_000)
+        next_look(page)
         expect(row(page, "remind 0 ")).to_have_count(0)
         expect(row(page, "remind 2 ").get_by_role("checkbox")).to_be_checked()
 

@@ -12,6 +12,7 @@ from playwright.sync_api import Locator, Page, expect
 from django_resque import enqueue_to
 from django_resque.job import Job
 from django_resque.store import store
+from tests.browser.live import next_look, turn_on
 from tests.browser.test_admin import FAINT_TEXTS
 from tests.dashboard import url
 from tests.test_admin_workers import add_other, add_process, now, perform
@@ -94,9 +95,8 @@ def test_what_is_ticked_stays_so_while_the_page_is_live(in_browser: InBrowser, b
         page.clock.install()
         page.goto(url("workers"))
         row_of(page, busy).get_by_role("checkbox").check()
-        page.get_by_role("switch", name="Live").click()
-        with page.expect_response(lambda answer: "x-resque-fragment" in answer.request.headers):
-            page.clock.run_for(5_000)
+        turn_on(page)
+        next_look(page)
         expect(row_of(page, busy).get_by_role("checkbox")).to_be_checked()
 
     in_browser(look)

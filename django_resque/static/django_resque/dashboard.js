@@ -68,6 +68,7 @@
             return;
         }
         asking = true;
+        live.setAttribute("aria-busy", "true");
         try {
             const headers = {[FRAGMENT]: "yes"};
             if (etag) {
@@ -93,6 +94,7 @@
         } finally {
             asking = false;
             plan();
+            live.setAttribute("aria-busy", "false");
         }
     };
 

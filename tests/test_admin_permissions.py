@@ -69,10 +69,10 @@ def test_each_address_is_open_to_those_who_may_and_to_nobody_else(kind: str):
                 assert "/login/" not in response.get("Location", ""), case
 
 
-@pytest.mark.parametrize("kind", ["anonymous", "staff", "superuser"])
+@pytest.mark.parametrize("kind", VISITORS)
 def test_nothing_is_done_without_a_token_against_forged_requests(kind: str):
     client = visitor(kind, enforce_csrf_checks=True)
-    for slug in NEEDED:
+    for slug in ADDRESSES:
         response = client.post(url(slug), {"confirmed": "yes", "one": "mail"})
         assert response.status_code == 403, slug
     assert not LogEntry.objects.exists()

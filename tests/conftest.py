@@ -14,6 +14,7 @@ import django
 import hypothesis
 import pytest
 import redis
+from setproctitle import getproctitle
 
 from tests.servers import RedisServer
 from tests.workers import WorkerProcess
@@ -21,6 +22,10 @@ from tests.workers import WorkerProcess
 # The same examples in every run, and time enough for each on a machine that has other things to do.
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=timedelta(seconds=10))
 hypothesis.settings.load_profile("tests")
+
+# It looks for the place of the title when it is first used, and finds none once the first variable of the environment has
+# been changed, as some tests do for a while. Performers are forked from here.
+getproctitle()
 
 _server = RedisServer()
 

@@ -373,7 +373,7 @@ class SentinelGroup:
         with sentinel.client() as client:
             for name, milliseconds in {
                 "info-period": 1000,
-                "publish-period": 500,
+                "publish-period": 1000,
                 "ask-period": 100,
                 "tilt-trigger": 60_000,
             }.items():

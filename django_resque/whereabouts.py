@@ -69,12 +69,7 @@ class Whereabouts:
     @property
     def due(self) -> float | None:
         """When it waits no longer (unix time)."""
-        match self.item:
-            case DelayedJob():
-                return float(self.item.second)
-            case WaitingRetry():
-                return self.item.due
-        return None
+        return self.item.due if isinstance(self.item, DelayedJob | WaitingRetry) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +232,7 @@ def _of_delayed(delayed: DelayedJob) -> Whereabouts | None:
 
 
 def _of_retry(retry: WaitingRetry) -> Whereabouts | None:
-    return None if retry.job is None else Whereabouts(Place(Kind.RETRIES), retry.member, retry.job, retry)
+    return None if retry.job is None else Whereabouts(Place(Kind.RETRIES), retry.raw, retry.job, retry)
 
 
 def _of_failure(failure: Failure) -> Whereabouts | None:

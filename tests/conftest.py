@@ -23,8 +23,8 @@ from tests.workers import WorkerProcess
 hypothesis.settings.register_profile("tests", derandomize=True, deadline=timedelta(seconds=10))
 hypothesis.settings.load_profile("tests")
 
-# It looks for the place of the title when it is first used, and finds none once the first variable of the environment has
-# been changed, as some tests do for a while. Performers are forked from here.
+# It looks for the place of the title when it is first used, and finds none once the first variable of the environment
+# has been changed, as some tests do for a while. Performers are forked from here.
 getproctitle()
 
 _server = RedisServer()

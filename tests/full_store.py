@@ -160,7 +160,7 @@ def addresses(text: str) -> Iterator[str]:
         "failures": [{"since": since} for since in ("1h", "all", text)],
         "failures/list": [{}, *({name: text} for name in ("command", "exception", "since", "queue", "q"))],
         "failure": [{"digest": sha1(raw)} for raw in failures(text)] + [{"digest": text}],
-        "delayed": [{}, {"kind": "retries"}, {"command": text, "q": text}],
+        "delayed": [{}, {"state": "retrying"}, {"command": text, "q": text}],
         "schedule/entry": [{"name": name} for name in (text, "one", "two")],
         "run": [
             *({"command": name, "from": JOB_ID} for name in (text, "act", "mailing", "echo")),

@@ -111,7 +111,7 @@ def fill(client: redis.Redis, *, jobs: int, queues: int, workers: int, failures:
         url("delayed"),
         url("delayed", q="nowhere to be found"),
         url("delayed", p=50),
-        url("delayed", kind="retries"),
+        url("delayed", state="retrying"),
         url("schedule"),
         url("run"),
         url("run", command="mailing"),

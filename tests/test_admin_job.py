@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -15,7 +16,7 @@ from django.test import Client
 
 from django_resque import enqueue, enqueue_in, using
 from django_resque.failure import failure_record
-from django_resque.job import Job
+from django_resque.job import Job, digest
 from django_resque.status import Status
 from django_resque.store import store
 from tests.dashboard import act, page, round_trips, url
@@ -88,7 +89,7 @@ def test_a_job_that_waits(admin_client: Client):
     )
     assert 'data-copy="resque-line" hidden' in content
     assert f'href="{url("queue", name="mail")}"' in content
-    assert buttons(admin_client, job.id) == ["job/cancel"]
+    assert buttons(admin_client, job.id) == ["jobs/delete"]
 
 
 def test_a_delayed_job(admin_client: Client):
@@ -112,7 +113,7 @@ def test_a_job_that_runs_is_followed(admin_client: Client, worker: Callable[...,
     assert "half of it" in content
     assert "manage.py life advance a" in content
     assert "<form" not in content
-    assert buttons(admin_client, job.id) == ["workers/end-job"]
+    assert buttons(admin_client, job.id) == ["jobs/end"]
     facts.rpush("a:go", "x")
     told(facts, "a:all")
     until(lambda: "1,000 of 1,000 (100%)" in page(admin_client, "job", id=job.id))
@@ -335,10 +336,10 @@ def test_buttons_are_for_those_who_may_press_them(clean_redis: redis.Redis):
     for codename in ("clear_queue", "change_delayed", "retry_failure", "stop_job"):
         user.user_permissions.add(Permission.objects.get(codename=codename))
     assert [buttons(client, each) for each in ids] == [
-        ["job/cancel"],
+        ["jobs/delete"],
         ["delayed/run", "delayed/move", "delayed/cancel"],
         ["failures/retry"],
-        ["workers/end-job"],
+        ["jobs/end"],
     ]
 
 
@@ -347,11 +348,14 @@ def test_buttons_are_for_those_who_may_press_them(clean_redis: redis.Redis):
 
 def test_a_job_that_waits_is_cancelled(admin_client: Client, clean_redis: redis.Redis):
     job, other = enqueue("act", "tell", "x"), enqueue("act", "tell", "y")
-    question = admin_client.post(url("job/cancel"), {"one": job.id}).content.decode()
-    assert "Cancel 1 job?" in question
+    content = admin_client.get(url("job", id=job.id)).content.decode()
+    key = f"{digest(job.payload())}-queue-default"
+    assert re.search(f'name="one" value="{key}">Cancel<', content)
+    question = admin_client.post(url("jobs/delete"), {"one": key}).content.decode()
+    assert "Delete 1 job?" in question
     assert "act tell x" in question
     assert clean_redis.llen("resque:queue:default") == 2
-    assert f"Cancelled act, job {job.id}." in act(admin_client, "job/cancel", {"one": job.id})
+    assert "Deleted 1 job." in act(admin_client, "jobs/delete", {"one": key})
     assert clean_redis.lrange("resque:queue:default", 0, -1) == [other.payload()]
     assert (job.refresh().status, job.outcome) == (Status.FAILED, "cancelled")
     entry = LogEntry.objects.get()
@@ -362,36 +366,28 @@ def test_a_job_that_waits_is_cancelled(admin_client: Client, clean_redis: redis.
 def test_a_parked_job_is_cancelled(admin_client: Client, clean_redis: redis.Redis):
     job = Job("act")
     clean_redis.sadd("resque:django:parking", "heavy")
-    clean_redis.rpush("resque:django:parked:heavy", b"mail\n" + job.payload())
+    raw = b"mail\n" + job.payload()
+    clean_redis.rpush("resque:django:parked:heavy", raw)
     assert "waiting until fewer run" in page(admin_client, "job", id=job.id)
-    assert "Cancelled act" in act(admin_client, "job/cancel", {"one": job.id})
+    key = f"{digest(raw)}-permit-heavy"
+    assert f'value="{key}">Cancel<' in admin_client.get(url("job", id=job.id)).content.decode()
+    assert "Deleted 1 job." in act(admin_client, "jobs/delete", {"one": key})
     assert clean_redis.llen("resque:django:parked:heavy") == 0
-
-
-def test_a_job_that_waits_for_its_time_is_not_cancelled_with_the_permission_for_queues(
-    admin_client: Client, clean_redis: redis.Redis
-):
-    job = enqueue_in(60, "act", "complain")
-    assert "waits in no queue any more" in act(admin_client, "job/cancel", {"one": job.id})
-    assert clean_redis.zcard("resque:delayed_queue_schedule") == 1
 
 
 @pytest.mark.parametrize("keys", [{}, {"one": "nonono"}, {"tick": ["a", "b"]}])
 def test_nothing_is_done_with_a_job_that_is_not_there(admin_client: Client, keys: dict[str, object]):
-    act(admin_client, "job/cancel", keys)
+    act(admin_client, "jobs/delete", keys)
     assert not LogEntry.objects.exists()
 
 
-def test_a_job_deep_in_a_long_queue_is_cancelled_too(admin_client: Client, clean_redis: redis.Redis):
+def test_that_a_job_deep_in_a_long_queue_was_not_looked_for_is_told(admin_client: Client, clean_redis: redis.Redis):
     filler = Job("act").payload()
     job = Job("act", ("tell", "deep"))
     clean_redis.sadd("resque:queues", "mail")
     for raw in ([filler] * 6_000, [job.payload()], [filler] * 6_000):
         clean_redis.rpush("resque:queue:mail", *raw)
-    text = page(admin_client, "job", id=job.id)
-    assert "It was not looked for everywhere: there is too much." in text
-    assert "Cancelled act" in act(admin_client, "job/cancel", {"one": job.id})
-    assert clean_redis.llen("resque:queue:mail") == 12_000
+    assert "It was not looked for everywhere: there is too much." in page(admin_client, "job", id=job.id)
 
 
 def test_a_job_that_runs_is_ended(admin_client: Client, worker: Callable[..., WorkerProcess], facts: redis.Redis):
@@ -399,7 +395,7 @@ def test_a_job_that_runs_is_ended(admin_client: Client, worker: Callable[..., Wo
     job = enqueue("act", "wait", "a")
     told(facts, "a:started")
     until(lambda: job.refresh().status is Status.RUNNING)
-    assert f"Ended job {job.id}" in act(admin_client, "workers/end-job", {"one": job.id, "next": url("job", id=job.id)})
+    assert "Ended 1 job." in act(admin_client, "jobs/end", {"one": job.id, "next": url("job", id=job.id)})
     assert job.wait(30) is Status.FAILED
     until(lambda: store().failures.count())
     text = page(admin_client, "job", id=job.id)

@@ -15,6 +15,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from django_resque import enqueue
+from django_resque.admin.job_actions import OF_STATE
 from django_resque.failure import failure_record
 from django_resque.job import Job
 from django_resque.status import Status, performance, status_record
@@ -29,6 +30,7 @@ def now() -> float:
     return time.time()
 
 
+ACTIONS = {action.slug: action for actions in OF_STATE.values() for action in actions}.values()
 OURS = "box1~k3f9ad-1:42:mail"
 
 
@@ -300,15 +302,15 @@ def test_nor_do_actions_tell_it(clean_redis: redis.Redis):
     push(clean_redis, secret)
     delay(clean_redis, secret)
     record = fail(clean_redis, secret, error="refused hunter2")
-    for slug, permission, state in (
-        ("jobs/delete", "clear_queue", "queued"),
-        ("jobs/cancel", "change_delayed", "scheduled"),
-        ("jobs/discard", "discard_failure", "failed"),
+    for slug, permission, state, said in (
+        ("jobs/delete", "clear_queue", "queued", "There is no such job any more."),
+        ("delayed/cancel", "change_delayed", "scheduled", "There is no such job any more."),
+        ("failures/discard", "discard_failure", "failed", "There are no such failures any more."),
     ):
         client = visitor(f"view and {permission}")
         data = {"all": "yes", "confirmed": "yes"}
         response = client.post(url(slug, state=state, q="hunter2"), data, follow=True)
-        assert "There is no such job any more." in text_of(response)
+        assert said in text_of(response)
         question = text_of(client.post(url(slug, state=state), {"all": "yes"}))
         assert "●●●" in question
         assert "hunter2" not in question
@@ -336,14 +338,19 @@ def test_a_page_costs_five_round_trips_at_most(admin_client: Client, clean_redis
 
 def test_what_was_not_looked_through_is_told(admin_client: Client, clean_redis: redis.Redis, monkeypatch):
     monkeypatch.setattr("django_resque.admin.job_filter.MOST_READ", 50)
+    monkeypatch.setattr("django_resque.admin.failure_search.MOST_READ", 50)
     push(clean_redis, *(job(number) for number in range(120)))
     for number in range(60):
         end(clean_redis, job(number, id=f"id-{number:08}"))
         fail(clean_redis, job(number))
         delay(clean_redis, job(number))
-    for state, count in (("queued", 120), ("scheduled", 60), ("failed", 60)):
-        assert f"Only 50 of {count} were looked through." in page(admin_client, "jobs", state=state, q="act 9x act")
-    assert "All of them" in page(admin_client, "jobs", state="failed", q="act 9x act")
+    for state, said in (
+        ("queued", "Only 50 of 120 were looked through."),
+        ("scheduled", "Only 50 of 60 were looked through."),
+        ("failed", "Only the newest 50 of 60 failures were looked through."),
+    ):
+        assert said in page(admin_client, "jobs", state=state, q="act x act")
+    assert "All of them" in page(admin_client, "jobs", state="scheduled", q="act x act")
 
 
 @pytest.mark.parametrize(
@@ -386,7 +393,9 @@ def test_queued_jobs_are_deleted(admin_client: Client, clean_redis: redis.Redis)
     assert "Deleted 3 jobs." in act(admin_client, "jobs/delete", ticked)
     assert clean_redis.lrange("resque:queue:mail", 0, -1) == [raws[1]]
     assert clean_redis.exists("resque:queue:low-mail") == 0
-    assert LogEntry.objects.get().object_repr == "Deleted 3 jobs. mail, low-mail"
+    first, last = (Job.from_payload(raw, "mail").id for raw in (raws[0], other))
+    note = f"Deleted 3 jobs. act {first}, {sha1(raws[2])[:12]}, act {last}"
+    assert LogEntry.objects.get().object_repr == note
     assert "There is no such job any more." in act(admin_client, "jobs/delete", ticked)
 
 
@@ -404,16 +413,18 @@ def test_all_queued_jobs_that_match_are_deleted(admin_client: Client, clean_redi
 @pytest.mark.parametrize("state", ["scheduled", "retrying"])
 def test_jobs_to_come_are_run_now(admin_client: Client, clean_redis: redis.Redis, state: str):
     wait = delay if state == "scheduled" else retry_later
-    keys = [wait(clean_redis, job(number)) for number in range(3)]
+    jobs = [job(number) for number in range(3)]
+    keys = [wait(clean_redis, each) for each in jobs]
     content = admin_client.get(url("jobs", state=state)).content.decode()
     assert all(f'value="{key}"' in content for key in keys)
-    assert "Run 2 jobs now?" in text_of(admin_client.post(url("jobs/run"), {"tick": keys[:2]}))
+    assert "Run 2 jobs now?" in text_of(admin_client.post(url("delayed/run"), {"tick": keys[:2]}))
     assert clean_redis.exists("resque:queue:mail") == 0
-    assert "2 jobs are in their queues now." in act(admin_client, "jobs/run", {"tick": keys[:2]})
+    assert "2 jobs are in their queues now." in act(admin_client, "delayed/run", {"tick": keys[:2]})
     assert clean_redis.llen("resque:queue:mail") == 2
-    assert LogEntry.objects.get().object_repr == "2 jobs are in their queues now. act"
-    assert "There is no such job any more." in act(admin_client, "jobs/run", {"tick": keys[:2]})
-    assert "1 job is in its queue now." in act(admin_client, "jobs/run", {"all": "yes"}, state=state, q="act 2")
+    told_of = f"2 jobs are in their queues now. act {jobs[0].id}, act {jobs[1].id}"
+    assert LogEntry.objects.get().object_repr == told_of
+    assert "There is no such job any more." in act(admin_client, "delayed/run", {"tick": keys[:2]})
+    assert "1 job is in its queue now." in act(admin_client, "delayed/run", {"all": "yes"}, state=state, q="act 2")
     assert clean_redis.llen("resque:queue:mail") == 3
 
 
@@ -423,9 +434,9 @@ def test_jobs_to_come_are_cancelled(admin_client: Client, clean_redis: redis.Red
     jobs = [job(number) for number in range(3)]
     clean_redis.set(f"resque:job:{jobs[0].id}:status", status_record(Status.SCHEDULED, jobs[0]), ex=1_000)
     keys = [wait(clean_redis, each) for each in jobs]
-    assert "Cancelled 1 job." in act(admin_client, "jobs/cancel", {"one": keys[0]})
+    assert "Deleted 1 job." in act(admin_client, "delayed/cancel", {"one": keys[0]})
     assert json.loads(clean_redis.get(f"resque:job:{jobs[0].id}:status"))["outcome"] == "cancelled"
-    assert "Cancelled 2 jobs." in act(admin_client, "jobs/cancel", {"all": "yes"}, state=state, command="act")
+    assert "Deleted 2 jobs." in act(admin_client, "delayed/cancel", {"all": "yes"}, state=state, command="act")
     assert (store().delayed.count(), store().retries.count()) == (0, 0)
     assert clean_redis.exists("resque:queue:mail") == 0
 
@@ -433,7 +444,7 @@ def test_jobs_to_come_are_cancelled(admin_client: Client, clean_redis: redis.Red
 def test_where_a_queue_is_no_list_its_jobs_stay(admin_client: Client, clean_redis: redis.Redis):
     key = delay(clean_redis, job())
     clean_redis.set("resque:queue:mail", "surprise")
-    text = act(admin_client, "jobs/run", {"one": key})
+    text = act(admin_client, "delayed/run", {"one": key})
     assert "0 jobs are in their queues now. 1 has stayed: it cannot go there." in text
     assert store().delayed.count() == 1
 
@@ -445,18 +456,18 @@ def test_failures_are_retried(admin_client: Client, clean_redis: redis.Redis):
     assert f'value="{sha1(records[0])}"' in content
     assert f'href="{url("failure", digest=sha1(records[0]))}"' in content
     ticked = {"tick": [sha1(records[0]), sha1(b"garbage")]}
-    text = act(admin_client, "jobs/retry", ticked)
-    assert "Retried 1 job. 1 cannot be retried" in text
-    assert "Retried 1 job." in act(admin_client, "jobs/retry", {"all": "yes"}, state="failed", q="act 3")
+    text = act(admin_client, "failures/retry", ticked)
+    assert "Retried 1 failure. 1 cannot be retried" in text
+    assert "Retried 1 failure." in act(admin_client, "failures/retry", {"all": "yes"}, state="failed", q="act 3")
     assert clean_redis.lrange("resque:failed", 0, -1) == [*records[1:3], b"garbage"]
     assert [json.loads(raw)["args"] for raw in clean_redis.lrange("resque:queue:mail", 0, -1)] == [[[0]], [[3]]]
 
 
 def test_failures_are_discarded(admin_client: Client, clean_redis: redis.Redis):
     records = [fail(clean_redis, job(number, command="act" if number else "echo")) for number in range(4)]
-    assert "Discarded 1 failure." in act(admin_client, "jobs/discard", {"one": sha1(records[2])})
-    assert LogEntry.objects.get().object_repr == "Discarded 1 failure. act"
-    text = act(admin_client, "jobs/discard", {"all": "yes"}, state="failed", command="act", since="1h")
+    assert "Discarded 1 failure." in act(admin_client, "failures/discard", {"one": sha1(records[2])})
+    assert LogEntry.objects.get().object_repr.startswith("Discarded 1 failure. act ")
+    text = act(admin_client, "failures/discard", {"all": "yes"}, state="failed", command="act", since="1h")
     assert "Discarded 2 failures." in text
     assert clean_redis.lrange("resque:failed", 0, -1) == [records[0]]
     assert clean_redis.exists("resque:queue:mail") == 0
@@ -473,7 +484,7 @@ def test_a_running_job_is_ended_and_becomes_a_failure(admin_client: Client, work
     assert "Ended 1 job." in text
     until(lambda: store().failures.count() == 1)
     assert ended.id in page(admin_client, "jobs", state="failed")
-    assert LogEntry.objects.get().object_repr == "Ended 1 job. act"
+    assert LogEntry.objects.get().object_repr == f"Ended 1 job. act {ended.id}"
 
 
 def test_one_that_no_worker_knows_is_told(admin_client: Client, clean_redis: redis.Redis):
@@ -488,14 +499,16 @@ def test_no_more_are_ended_than_somebody_waits_for(admin_client: Client, clean_r
     assert "Ended 0 jobs. 1 is left for another time." in act(admin_client, "jobs/end", {"all": "yes"}, state="running")
 
 
-@pytest.mark.parametrize("slug", ["delete", "run", "cancel", "end", "retry", "discard"])
+@pytest.mark.parametrize("slug", [action.slug for action in ACTIONS])
 def test_where_nothing_is_meant_nothing_is_done(admin_client: Client, clean_redis: redis.Redis, slug: str):
     one_in_each_state(clean_redis)
     before = {key: clean_redis.dump(key) for key in clean_redis.scan_iter()}
-    assert "No job was chosen" in act(admin_client, f"jobs/{slug}")
-    for key in ("0" * 40, "nonsense", "-queue-mail", f"{'0' * 40}-queue-mail", f"1-{'0' * 40}"):
-        assert "There is no such job any more." in act(admin_client, f"jobs/{slug}", {"one": key})
-    assert "There is no such job any more." in act(admin_client, f"jobs/{slug}", {"all": "yes"}, q="nowhere")
+    gone = "There are no such failures" if slug.startswith("failures/") else "There is no such job"
+    assert "Nothing was chosen" in act(admin_client, slug)
+    if slug != "jobs/end":  # which asks all workers
+        for key in ("0" * 40, "nonsense", "-queue-mail", f"{'0' * 40}-queue-mail", f"1-{'0' * 40}"):
+            assert gone in act(admin_client, slug, {"one": key})
+    assert gone in act(admin_client, slug, {"all": "yes"}, q="nowhere")
     assert {key: clean_redis.dump(key) for key in clean_redis.scan_iter()} == before
     assert not LogEntry.objects.exists()
 
@@ -504,16 +517,15 @@ def test_where_nothing_is_meant_nothing_is_done(admin_client: Client, clean_redi
 def test_there_are_buttons_for_what_one_may_do(clean_redis: redis.Redis):
     one_in_each_state(clean_redis)
     for permission, state, slugs in (
-        ("clear_queue", "queued", {"delete"}),
-        ("change_delayed", "retrying", {"run", "cancel"}),
-        ("stop_job", "running", {"end"}),
-        ("retry_failure", "failed", {"retry"}),
-        ("discard_failure", "failed", {"discard"}),
+        ("clear_queue", "queued", {"jobs/delete"}),
+        ("change_delayed", "scheduled", {"delayed/run", "delayed/move", "delayed/cancel"}),
+        ("change_delayed", "retrying", {"delayed/run", "delayed/cancel"}),
+        ("stop_job", "running", {"jobs/end"}),
+        ("retry_failure", "failed", {"failures/retry"}),
+        ("discard_failure", "failed", {"failures/discard"}),
     ):
         client = visitor(f"view and {permission}")
         content = client.get(url("jobs", state=state)).content.decode()
-        assert {
-            slug for slug in ("delete", "run", "cancel", "end", "retry", "discard") if f"/jobs/{slug}/" in content
-        } == slugs
+        assert {action.slug for action in ACTIONS if f"/{action.slug}/" in content} == slugs
         assert "formaction" not in client.get(url("jobs", state="done")).content.decode()
         _forget_visitor()

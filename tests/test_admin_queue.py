@@ -20,8 +20,8 @@ from tests.test_admin_permissions import visitor
 MAIL = "resque:queue:mail"
 
 
-def sha1(raw: bytes) -> str:
-    return hashlib.sha1(raw).hexdigest()
+def key(raw: bytes, queue: str = "mail") -> str:
+    return f"{hashlib.sha1(raw).hexdigest()}-queue-{queue}"
 
 
 def push(client: redis.Redis, *jobs: Job | bytes, queue: str = "mail") -> list[bytes]:
@@ -156,8 +156,8 @@ def test_one_that_is_no_list_is_told(admin_client: Client, clean_redis: redis.Re
     text = page(admin_client, "queue", name="mail")
     assert "not a list" in text
     assert "resque:queue:mail cannot be read as a list" in text
-    for slug in ("queue/delete", "queue/front", "queue/clear", "queue/remove"):
-        assert "WRONGTYPE" in act(admin_client, slug, {"one": "0" * 40}, name="mail")
+    for slug in ("jobs/delete", "queue/front", "queue/clear", "queue/remove"):
+        assert "WRONGTYPE" in act(admin_client, slug, {"one": f"{'0' * 40}-queue-mail"}, name="mail", queue="mail")
     assert clean_redis.get(MAIL) == b"surprise"
 
 
@@ -181,23 +181,23 @@ def test_the_jobs_that_are_ticked_are_deleted(admin_client: Client, clean_redis:
     jobs = reminders(4)
     clean_redis.set(f"resque:job:{jobs[1].id}:status", status_record(Status.WAITING, jobs[1]), ex=1_000)
     raws = push(clean_redis, *jobs)
-    ticked = {"tick": [sha1(raws[1]), sha1(raws[3])]}
-    question = text_of(admin_client.post(url("queue/delete", name="mail"), ticked))
+    ticked = {"tick": [key(raws[1]), key(raws[3])]}
+    question = text_of(admin_client.post(url("jobs/delete", queue="mail"), ticked))
     assert "Delete 2 jobs? They are not performed" in question
     assert "mailing remind 1 " in question
     assert "This cannot be taken back." in question
     assert waiting(clean_redis) == raws
-    assert "Deleted 2 jobs." in act(admin_client, "queue/delete", ticked, name="mail")
+    assert "Deleted 2 jobs." in act(admin_client, "jobs/delete", ticked, queue="mail")
     assert waiting(clean_redis) == [raws[0], raws[2]]
     assert json.loads(clean_redis.get(f"resque:job:{jobs[1].id}:status"))["outcome"] == "cancelled"
     entry = LogEntry.objects.get()
-    assert entry.object_repr == "Deleted 2 jobs. mail"
+    assert entry.object_repr == f"Deleted 2 jobs. mailing {jobs[1].id}, mailing {jobs[3].id}"
     assert "Hello" not in entry.object_repr + entry.get_change_message()
 
 
 def test_one_job_and_what_cannot_be_read_are_deleted(admin_client: Client, clean_redis: redis.Redis):
     raws = push(clean_redis, b"garbage", *reminders(2))
-    assert "Deleted 1 job." in act(admin_client, "queue/delete", {"one": sha1(raws[0])}, name="mail")
+    assert "Deleted 1 job." in act(admin_client, "jobs/delete", {"one": key(raws[0])}, queue="mail")
     assert waiting(clean_redis) == raws[1:]
 
 
@@ -205,9 +205,9 @@ def test_all_that_match_are_deleted_and_nothing_else(admin_client: Client, clean
     raws = push(clean_redis, *reminders(1_200), Job("act", ("remind",)))
     content = admin_client.get(url("queue", name="mail", q="mailing remind 11")).content.decode()
     assert "All that match:" in content
-    question = admin_client.post(url("queue/delete", name="mail", q="mailing remind 11"), {"all": "yes"})
+    question = admin_client.post(url("jobs/delete", queue="mail", q="mailing remind 11"), {"all": "yes"})
     assert "Delete 111 jobs?" in text_of(question)
-    assert "Deleted 111 jobs." in act(admin_client, "queue/delete", {"all": "yes"}, name="mail", q="mailing remind 11")
+    assert "Deleted 111 jobs." in act(admin_client, "jobs/delete", {"all": "yes"}, queue="mail", q="mailing remind 11")
     assert waiting(clean_redis) == [
         raw for raw in raws if not raw.startswith(b'{"class":"mailing","args":[["remind",11')
     ]
@@ -216,7 +216,7 @@ def test_all_that_match_are_deleted_and_nothing_else(admin_client: Client, clean
 def test_what_is_too_much_for_one_action_is_told(admin_client: Client, clean_redis: redis.Redis, monkeypatch):
     monkeypatch.setattr("django_resque.store.windows.MOST_MATCHING_BYTES", 1)
     push(clean_redis, *reminders(2))
-    question = text_of(admin_client.post(url("queue/delete", name="mail", q="remind"), {"all": "yes"}))
+    question = text_of(admin_client.post(url("jobs/delete", queue="mail", q="remind"), {"all": "yes"}))
     assert "Delete 1 job?" in question
     assert "Not all were looked through: there are too many." in question
 
@@ -226,38 +226,40 @@ def test_a_search_does_not_tell_by_its_actions_either_what_is_hidden(clean_redis
     raws = push(clean_redis, Job("act", (), {"token": "hunter2"}))
     client = visitor("view and clear_queue")
     response = client.post(
-        url("queue/delete", name="mail", q="hunter2"), {"all": "yes", "confirmed": "yes"}, follow=True
+        url("jobs/delete", queue="mail", q="hunter2"), {"all": "yes", "confirmed": "yes"}, follow=True
     )
     assert "There is no such job any more." in text_of(response)
-    assert "hunter2" not in text_of(client.post(url("queue/delete", name="mail"), {"one": sha1(raws[0])}))
+    assert "hunter2" not in text_of(client.post(url("jobs/delete", queue="mail"), {"one": key(raws[0])}))
     assert waiting(clean_redis) == raws
 
 
 def test_jobs_go_to_the_front_in_their_order(admin_client: Client, clean_redis: redis.Redis):
     raws = push(clean_redis, *reminders(4))
-    text = act(admin_client, "queue/front", {"tick": [sha1(raws[3]), sha1(raws[2])]}, name="mail")
+    text = act(admin_client, "queue/front", {"tick": [key(raws[3]), key(raws[2])]}, queue="mail")
     assert "2 jobs are at the front of the queue now." in text
     assert waiting(clean_redis) == [raws[2], raws[3], raws[0], raws[1]]
 
 
 def test_jobs_go_to_another_queue_that_is_asked_for(admin_client: Client, clean_redis: redis.Redis):
-    raws = push(clean_redis, *reminders(3))
-    data = {"tick": [sha1(raws[0]), sha1(raws[2])]}
-    question = admin_client.post(url("queue/move", name="mail"), data)
+    jobs = reminders(3)
+    raws = push(clean_redis, *jobs)
+    data = {"tick": [key(raws[0]), key(raws[2])]}
+    question = admin_client.post(url("queue/move", queue="mail"), data)
     assert "To the queue" in text_of(question)
-    text = act(admin_client, "queue/move", {**data, "to": "low"}, name="mail")
+    text = act(admin_client, "queue/move", {**data, "to": "low"}, queue="mail")
     assert "Moved 2 jobs to the queue low." in text
     assert waiting(clean_redis, "low") == [raws[0], raws[2]]
     assert waiting(clean_redis) == [raws[1]]
     assert clean_redis.sismember("resque:queues", "low")
-    assert LogEntry.objects.get().object_repr == "Moved 2 jobs to the queue low. mail"
+    note = f"Moved 2 jobs to the queue low. mailing {jobs[0].id}, mailing {jobs[2].id}"
+    assert LogEntry.objects.get().object_repr == note
 
 
 @pytest.mark.parametrize("name", ["", "a b", "a:b", "*", "mail", "x" * 101, "a\x00b", "a\u202eb"])
 def test_a_queue_that_cannot_be_is_refused_and_nothing_moves(admin_client: Client, clean_redis: redis.Redis, name: str):
     raws = push(clean_redis, *reminders(1))
-    data = {"one": sha1(raws[0]), "to": name, "confirmed": "yes"}
-    response = admin_client.post(url("queue/move", name="mail"), data)
+    data = {"one": key(raws[0]), "to": name, "confirmed": "yes"}
+    response = admin_client.post(url("queue/move", queue="mail"), data)
     assert response.status_code == 200
     assert "errorlist" in response.content.decode()
     assert waiting(clean_redis) == raws
@@ -267,7 +269,7 @@ def test_a_queue_that_cannot_be_is_refused_and_nothing_moves(admin_client: Clien
 def test_where_the_other_queue_is_no_list_nothing_moves(admin_client: Client, clean_redis: redis.Redis):
     raws = push(clean_redis, *reminders(1))
     clean_redis.set("resque:queue:low", "surprise")
-    assert "WRONGTYPE" in act(admin_client, "queue/move", {"one": sha1(raws[0]), "to": "low"}, name="mail")
+    assert "WRONGTYPE" in act(admin_client, "queue/move", {"one": key(raws[0]), "to": "low"}, queue="mail")
     assert waiting(clean_redis) == raws
 
 
@@ -276,15 +278,15 @@ def test_what_a_worker_has_taken_meanwhile_is_told_and_nothing_else_is_hit(
 ):
     raws = push(clean_redis, *reminders(3))
     clean_redis.lpop(MAIL)
-    text = act(admin_client, "queue/delete", {"tick": [sha1(raws[0]), sha1(raws[1])]}, name="mail")
+    text = act(admin_client, "jobs/delete", {"tick": [key(raws[0]), key(raws[1])]}, queue="mail")
     assert "Deleted 1 job." in text
     assert waiting(clean_redis) == [raws[2]]
     assert "1 is not there any more." in text_of(
-        admin_client.post(url("queue/delete", name="mail"), {"tick": [sha1(raws[0]), sha1(raws[2])]})
+        admin_client.post(url("jobs/delete", queue="mail"), {"tick": [key(raws[0]), key(raws[2])]})
     )
-    assert "There is no such job any more." in act(admin_client, "queue/front", {"one": sha1(raws[0])}, name="mail")
-    assert "No job was chosen" in act(admin_client, "queue/delete", name="mail")
-    assert "No queue was named." in act(admin_client, "queue/delete", {"one": sha1(raws[2])})
+    assert "There is no such job any more." in act(admin_client, "queue/front", {"one": key(raws[0])}, queue="mail")
+    assert "Nothing was chosen" in act(admin_client, "jobs/delete", queue="mail")
+    assert "No queue was named." in act(admin_client, "queue/front", {"one": key(raws[2])})
     assert waiting(clean_redis) == [raws[2]]
 
 

@@ -132,24 +132,24 @@ def test_several_are_run_and_moved_and_what_is_gone_or_cannot_go_is_told(clean_r
 def test_retries_come_in_the_order_of_time_too(clean_redis, most: int, left: float | None):
     members = [retry(clean_redis, SECOND + number, number) for number in range(25)]
     found = store().retries.stretch(most=most)
-    assert [each.member for each in found.items] == members[:most]
+    assert [each.raw for each in found.items] == members[:most]
     assert found.left == left
     later = store().retries.stretch(SECOND + 20)
-    assert [each.member for each in later.items] == members[20:]
+    assert [each.raw for each in later.items] == members[20:]
 
 
 def test_large_retries_end_it_early(clean_redis):
     large = b"x" * (stretch.MOST_BYTES // 2)
     clean_redis.zadd("resque:django:retries", {b"1" + large: 1, b"2" + large: 2, b"3": 3})
     found = store().retries.stretch()
-    assert [each.member[:1] for each in found.items] == [b"1"]
+    assert [each.raw[:1] for each in found.items] == [b"1"]
     assert found.left == 2
 
 
 def test_a_retry_is_found_again_by_its_bytes(clean_redis):
     members = [retry(clean_redis, SECOND + number, number) for number in range(2_500)]
     wanted = [digest(members[2_400]), digest(b"gone"), digest(members[3])]
-    assert {each.member for each in store().retries.named(wanted)} == {members[2_400], members[3]}
+    assert {each.raw for each in store().retries.named(wanted)} == {members[2_400], members[3]}
     assert store().retries.named([digest(members[2_400])], most=1_000) == []
     assert store().retries.named([]) == []
 

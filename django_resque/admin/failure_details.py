@@ -14,8 +14,9 @@ from ..command_line import line_of
 from ..failure import Failure, parse_time
 from ..job import Job
 from ..store.failures import why_not_retried
-from .failure_rows import LARGE, attempts_of, buttons_of, queue_url_of
+from .failure_rows import LARGE, buttons_of, queue_url_of
 from .failure_search import FailureSearch, can_be_asked_for
+from .items import attempts_of
 from .page import Button
 from .redaction import HIDDEN, Redactor
 from .text import MESSAGE, Time, block, line, number

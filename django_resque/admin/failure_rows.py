@@ -11,12 +11,10 @@ from django.utils.translation import ngettext
 
 from ..command_line import line_of
 from ..failure import Failure
-from ..limits import failed_attempts
-from ..store.failures import why_not_retried
-from .action import Action
-from .failure_actions import DiscardFailures, RetryFailures
 from .failure_search import can_be_asked_for
-from .page import Button
+from .items import attempts_of, failed
+from .job_actions import FAILED
+from .page import Button, buttons
 from .redaction import HIDDEN
 from .text import Time, line, number
 from .visit import Visit
@@ -74,17 +72,9 @@ class FailureRow:
 
 def buttons_of(failure: Failure, visit: Visit) -> Sequence[Button]:
     """What the visitor may do with this one, as far as it is possible."""
-    about = line(failure.job.command) if failure.job else _("(no job)")
-    return [
-        Button(action.label, visit.url(action.slug), one=failure.digest, about=about)
-        for action in allowed_actions(visit)
-        if not (action.slug == RetryFailures.slug and why_not_retried(failure))
-    ]
-
-
-def allowed_actions(visit: Visit) -> Sequence[type[Action]]:
-    """What the visitor may do with failures."""
-    return [action for action in (RetryFailures, DiscardFailures) if visit.may(action.permission)]
+    item = failed(failure)
+    about = line(item.command) or _("(no job)")
+    return buttons(visit, [each for each in FAILED if each.can(item)], one=failure.digest, about=about)
 
 
 def queue_url_of(failure: Failure, visit: Visit) -> str:
@@ -101,14 +91,6 @@ def error_of(failure: Failure, visit: Visit, limit: int) -> str:
     if len(failure.raw) > LARGE:
         return _("(too large to be shown here)")
     return line(visit.redactor.text(failure.error, failure.job), limit)
-
-
-def attempts_of(failure: Failure) -> int:
-    """How often the job was tried; 0 where that is not known: other programs do not tell."""
-    told = failure.extra.get("attempts")
-    if type(told) is int and 0 < told < 1_000_000:
-        return told
-    return failed_attempts(failure.job) + 1 if failure.job is not None and failure.is_ours else 0
 
 
 def _attempts(failure: Failure) -> str:

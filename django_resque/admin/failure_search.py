@@ -1,22 +1,30 @@
-"""Which failures a visitor asks for, as addresses say it."""
+"""Which failures a visitor asks for, as addresses say it, and finding them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from ..failure import Failure
-from ..store import FailureFilter
+from ..store import FailureFilter, FailureTable
 from ..store.failure_filter import text_of
 from .redaction import Redactor
-from .text import line
+from .text import line, number
 from .visit import LONGEST, Visit
 
 SPANS = {"1h": timedelta(hours=1), "24h": timedelta(days=1), "7d": timedelta(days=7)}
+SIZE = 50
+"""Failures on a page."""
+MOST_READ = 4_000
+"""Records that are read in full to find a text; the others are passed over because it cannot be in them."""
+MOST_VEILED = 1_000
+"""Records that are looked through where sensitive values have to be hidden first, which takes longer. Not only those
+are counted that may fit: how far it comes would tell what stands in them."""
 LACKING = ("job", "exception")
 """What records may lack that are asked for with ``none=``: an address cannot name what is empty."""
 
@@ -91,3 +99,79 @@ def shown_text(failure: Failure, redactor: Redactor) -> str:
         return ""
     job = failure.job
     return redactor.text(text_of(replace(failure, job=redactor.job(job)) if job else failure), job)
+
+
+# -- finding them ------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A page of the list: what is on it, how many there are (None: not known), whether more follow, and what to say
+    about it."""
+
+    failures: Sequence[Failure]
+    total: int | None
+    more: bool
+    notes: Sequence[str] = ()
+
+
+def find(visit: Visit, search: FailureSearch, start: int, time: datetime) -> Found:
+    """Up to `SIZE` of those that are meant at this time, the newest first, behind the first ``start`` ones."""
+    if search == FailureSearch():
+        count = visit.store.failures.count()
+        return Found(visit.store.failures.page(start, SIZE), count, count > start + SIZE)
+    which = search.filter(time, visit.redactor)
+    return _with_text(visit, which, start) if search.q else _of_kind(visit, which, start)
+
+
+def _of_kind(visit: Visit, which: FailureFilter, start: int) -> Found:
+    """By what the records say in short; those of the page alone are read in full."""
+    table = visit.store.failure_table()
+    places = [
+        head.position for head in table.heads if which.fits(head.command, head.exception, head.queue, head.failed_at)
+    ]
+    shown = visit.store.failures.at(places[start : start + SIZE])
+    # when records were removed meanwhile, others are in their places
+    fitting = [failure for failure in shown if which(failure)]
+    return Found(fitting, len(places), len(places) > start + SIZE, notes(table))
+
+
+def _with_text(visit: Visit, which: FailureFilter, start: int) -> Found:
+    """By the whole records, until the page is full."""
+    end = visit.store.failures.tail()
+    found: list[Failure] = []
+    seen = read = 0
+    for raw in end.elements if visit.redactor.reveal else end.elements[:MOST_VEILED]:
+        if len(found) > start + SIZE or read == MOST_READ:
+            break
+        seen += 1
+        if which.may_be_in(raw):
+            read += 1
+            failure = Failure.from_record(raw)
+            if which(failure):
+                found.append(failure)
+    more = len(found) > start + SIZE
+    said = [looked_through(seen, end.count)] if seen < end.count and not more else []
+    return Found(found[start : start + SIZE], None if more or said else len(found), more, said)
+
+
+def notes(table: FailureTable) -> Sequence[str]:
+    """What was not looked at, if anything."""
+    said = []
+    if table.seen < table.count:
+        said.append(looked_through(table.seen, table.count))
+    if table.unread:
+        text = ngettext(
+            "%(count)s record is too large to be looked at here.",
+            "%(count)s records are too large to be looked at here.",
+            table.unread,
+        )
+        said.append(text % {"count": number(table.unread)})
+    return said
+
+
+def looked_through(seen: int, count: int) -> str:
+    return _("Only the newest %(seen)s of %(count)s failures were looked through.") % {
+        "seen": number(seen),
+        "count": number(count),
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,14 +12,16 @@ from ..command_line import line_of
 from ..failure import Failure
 from ..job import Job, digest
 from ..limits import failed_attempts
-from ..store import Seen, Worker
+from ..store import DelayedJob, Seen, WaitingRetry, Worker
+from ..store.failures import why_not_retried
 from ..store.parked import Parked
 from ..store.processes import process_of
 from ..store.removal import Found, read_payload
-from .failure_rows import attempts_of
 from .redaction import Redactor
-from .text import LINE, MESSAGE, line, number
-from .waiting import Waiting
+from .text import LINE, MESSAGE, from_unix, line, number
+
+Later = DelayedJob | WaitingRetry
+"""What waits for its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,7 @@ class Item:
     read, or its arguments are not kept. ``came`` is when it came into this state or, as long as it has not begun, when
     it was enqueued; ``time`` is what a list shows, which may be to come (unix times). ``took`` is in seconds,
     ``attempt`` which one it is, was or will be, ``outcome`` how it ended when it did not by itself, or why it is none.
-    ``remark`` may hold what not everybody may see.
+    ``remark`` may hold what not everybody may see. ``goes``: it could be put on a queue, now or again.
     """
 
     key: str
@@ -46,6 +48,7 @@ class Item:
     took: float | None = None
     outcome: str = ""
     remark: str = ""
+    goes: bool = True
 
     def line(self, redactor: Redactor, limit: int = LINE) -> str:
         """The line that one would type; what is no job as it is, for those who may see everything."""
@@ -63,8 +66,8 @@ class Item:
         return line(" · ".join(text for text in (self.outcome, remark) if text))
 
 
-def queued(raw: bytes, queue: str, key: str = "") -> Item:
-    """An element of a queue; ``key``: another one than its SHA-1."""
+def queued(raw: bytes, queue: str, key: str) -> Item:
+    """An element of a queue."""
     return _waiting(read_payload(raw, queue), queue, key)
 
 
@@ -78,7 +81,7 @@ def _waiting(found: Found, queue: str, key: str) -> Item:
     raw, job = found
     came = None if job is None else job.enqueued_at or None
     return Item(
-        key=key or digest(raw),
+        key=key,
         raw=raw,
         job=job,
         id=_id(job, raw),
@@ -90,22 +93,32 @@ def _waiting(found: Found, queue: str, key: str) -> Item:
     )
 
 
-def later(waiting: Waiting) -> Item:
-    """A job that is delayed, or to be tried again."""
-    job = waiting.job
+def later(waiting: Later) -> Item:
+    """A job that is delayed, or to be tried again; its key begins with the second of a delayed one."""
+    job, sha = waiting.job, digest(waiting.raw)
     return Item(
-        key=waiting.key,
+        key=f"{waiting.second}-{sha}" if isinstance(waiting, DelayedJob) else sha,
         raw=waiting.raw,
         job=job,
-        id=waiting.id,
+        id=_id(job, waiting.raw),
         command=job.command if job else "",
         queue=waiting.queue,
         came=job.enqueued_at or None if job else None,
         time=waiting.due,
-        attempt=waiting.attempt,
-        outcome="" if job else waiting.problem,
+        attempt=failed_attempts(job) + 1 if job else 1,
+        outcome=" · ".join(_oddities(waiting)),
         remark=_last_error(job) if job else "",
+        goes=bool(waiting.queue),
     )
+
+
+def _oddities(waiting: Later) -> Iterator[str]:
+    if isinstance(waiting, DelayedJob) and waiting.problem:
+        yield waiting.problem
+    elif not waiting.queue:
+        yield _("It names no queue.")
+    if from_unix(waiting.due) is None:
+        yield _("No calendar has the second %(second)s.") % {"second": f"{waiting.due:.0f}"}
 
 
 def running(worker: Worker) -> Item | None:
@@ -164,7 +177,16 @@ def failed(failure: Failure) -> Item:
         attempt=attempts_of(failure),
         worker=failure.worker,
         remark=_error({"exception": failure.exception, "error": failure.error}),
+        goes=not why_not_retried(failure),
     )
+
+
+def attempts_of(failure: Failure) -> int:
+    """How often the job was tried; 0 where that is not known: other programs do not tell."""
+    told = failure.extra.get("attempts")
+    if type(told) is int and 0 < told < 1_000_000:
+        return told
+    return failed_attempts(failure.job) + 1 if failure.job is not None and failure.is_ours else 0
 
 
 def _id(job: Job | None, raw: bytes) -> str:

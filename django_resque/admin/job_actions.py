@@ -1,39 +1,65 @@
-"""What can be done with jobs, according to their state: with those that are named, or with all that fit a filter."""
+"""What can be done with jobs, according to where they are: with those that are named, or with all that fit a filter."""
 
 from __future__ import annotations
 
 import time
 from abc import abstractmethod
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, ClassVar
 
+from django import forms
 from django.contrib import messages
+from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from .. import control
 from ..failure import Failure
-from ..store import FailureFilter, Taken
+from ..moments import LAST_SECOND, due_second
+from ..store import FailureFilter
+from ..store.failures import why_not_retried
 from . import items, queued, waiting
 from .action import Action, Done, NothingToDo, Plan
-from .items import Item
+from .failure_search import FailureSearch
+from .forms import TextForm
+from .items import Item, Later
 from .job_filter import JobFilter
 from .job_states import piles, running
-from .text import line, number
+from .redaction import Redactor
+from .text import from_unix, line, moment, number
 from .visit import Visit
-from .waiting import MOST_AT_ONCE, MOST_BYTES, Waiting
 
 SHOWN = 10
 """Jobs that a confirmation names."""
+LOGGED = 3
+"""Jobs that the log names."""
+IN_LOG = 60
+"""Characters of a name in the log."""
+OF_KEY = 12
+"""Characters of a key in the log, where there is no id."""
 TIMEOUT = 5.0
 """Seconds that a visitor waits for the end of one job."""
 PATIENCE = 20.0
 """Seconds after which no more jobs are ended for one visitor."""
 MOST_ENDED = 100
 """Jobs that are ended at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """So many are meant; ``items`` are the first of them at least, ``what`` is for the action. ``unfit`` further ones
+    are there, with which it cannot be done; ``gone`` were chosen and are not there any more. Not the ``whole``: there
+    may be more. ``words`` say for the log what was asked for, where they were not chosen one by one."""
+
+    count: int
+    items: Iterable[Item]
+    what: Any
+    unfit: int = 0
+    gone: int = 0
+    whole: bool = True
+    words: str = ""
 
 
 def told(count: int, what: str) -> list[str]:
@@ -45,45 +71,55 @@ def told(count: int, what: str) -> list[str]:
         "stuck": ngettext(
             "%(count)s has stayed: it cannot go there.", "%(count)s have stayed: they cannot go there.", count
         ),
-        "refused": ngettext(
-            "%(count)s cannot be retried: there is no job in it, or it was retried already.",
-            "%(count)s cannot be retried: there is no job in them, or they were retried already.",
-            count,
-        ),
+        "unfit": ngettext("%(count)s is left out: that cannot be.", "%(count)s are left out: that cannot be.", count),
+        "refused": ngettext("%(count)s cannot be retried and stays.", "%(count)s cannot be retried and stay.", count),
         "later": ngettext("%(count)s is left for another time.", "%(count)s are left for another time.", count),
     }
     return [texts[what] % {"count": number(count)}]
 
 
-def done(text: str, others: Sequence[str], names: Iterable[str] = ()) -> Done:
-    """What is said of it. The log also has the most frequent ``names`` of queues or commands, and never arguments."""
+def done(text: str, others: Sequence[str], meant: Meant) -> Done:
+    """What is said of it. The log also has what was asked for, or commands and ids of the first ones, and never
+    arguments."""
     message = " ".join([text, *others])
-    frequent = Counter(name for name in names if name).most_common(3)
-    note = f"{message} {', '.join(line(name, 60) for name, _count in frequent)}".strip()
-    return Done(message, note, messages.WARNING if others else messages.SUCCESS)
+    names = meant.words or ", ".join(_name(item) for item in islice(meant.items, LOGGED))
+    return Done(message, f"{message} {names}".strip(), messages.WARNING if others else messages.SUCCESS)
+
+
+def _name(item: Item) -> str:
+    return " ".join(line(text, IN_LOG) for text in (item.command, item.id or item.key[:OF_KEY]) if text)
+
+
+def _in_words(item: Item, redactor: Redactor) -> str:
+    return " · ".join(filter(None, (item.line(redactor), item.note(redactor))))
 
 
 class OnJobs(Action):
-    """What is done with jobs that are in one of ``states``. ``question`` states their number."""
+    """What is done with jobs. ``question`` states their number, ``left_out`` is what there is to tell of those with
+    which it cannot be done, ``none`` what is said when there are none. ``moves``: it puts them on queues."""
 
     page = "jobs"
-    states: ClassVar[Sequence[str]] = ()
     question: ClassVar[Any]
     grave: ClassVar[bool] = False
+    left_out: ClassVar[str] = "unfit"
+    moves: ClassVar[bool] = False
+    none: ClassVar[Any] = gettext_lazy("There is no such job any more.")
 
     def plan(self, visit: Visit) -> Plan:
         asked = len(visit.ticked)
         if not visit.all_matching and not asked:
-            raise NothingToDo(_("No job was chosen: tick some first."))
-        meant = self.matching(visit) if visit.all_matching else self.named(visit)
-        if not meant.count:
-            raise NothingToDo(_("There is no such job any more."))
+            raise NothingToDo(_("Nothing was chosen: tick some first."))
+        found = self.matching(visit) if visit.all_matching else self.named(visit)
+        if not found.count:
+            raise NothingToDo(self.why_not(found) if found.unfit else str(self.none))
+        gone = 0 if visit.all_matching else asked - found.count - found.unfit
+        meant = replace(found, items=list(islice(found.items, SHOWN)), gone=gone)
         question = self.question % {"count": number(meant.count), "number": meant.count}
-        others = [] if visit.all_matching else told(asked - meant.count, "gone")
+        others = [*told(meant.unfit, self.left_out), *told(gone, "gone")]
         if not meant.whole:
             others.append(_("Not all were looked through: there are too many."))
-        shown = [item.line(visit.redactor) for item in islice(meant.items, SHOWN)]
-        return Plan(meant.count, " ".join([question, *others]), meant, shown, grave=self.grave)
+        shown = [_in_words(item, visit.redactor) for item in meant.items]
+        return Plan(meant.count, " ".join([question, *others]), meant, shown, self.form(visit), self.grave)
 
     @abstractmethod
     def named(self, visit: Visit) -> Meant:
@@ -93,23 +129,24 @@ class OnJobs(Action):
     def matching(self, visit: Visit) -> Meant:
         """Those that fit what stands in the address."""
 
+    def can(self, item: Item) -> bool:
+        """Whether it can be done with this one."""
+        return item.goes or not self.moves
 
-@dataclass(frozen=True, slots=True)
-class Meant:
-    """So many are meant; ``items`` are the first of them at least, ``what`` is for the action. Not the ``whole``: there
-    may be more."""
+    def why_not(self, found: Meant) -> str:
+        """Why it can be done with none of those that were found."""
+        return _("That cannot be done with any of them.")
 
-    count: int
-    items: Iterable[Item]
-    what: Any
-    whole: bool = True
+    def form(self, visit: Visit) -> forms.Form | None:
+        """What asks for more than a confirmation."""
+        return None
 
 
 def _fits(visit: Visit) -> JobFilter:
     return JobFilter.of(visit, visit.store.time())
 
 
-# -- queued ------------------------------------------------------------------------------------------------------------
+# -- in queues, or waiting for a permit --------------------------------------------------------------------------------
 
 
 class Delete(OnJobs):
@@ -118,7 +155,6 @@ class Delete(OnJobs):
     slug = "jobs/delete"
     permission = "clear_queue"
     label = gettext_lazy("Delete")
-    states = ("queued", "parked")
     grave = True
     question = ngettext_lazy(
         "Delete %(count)s job? It is not performed, and its state becomes “cancelled”.",
@@ -138,99 +174,152 @@ class Delete(OnJobs):
     @staticmethod
     def _meant(found: Mapping[queued.Pile, Sequence[bytes]], whole: bool = True) -> Meant:
         those = (pile.item(raw) for pile, elements in found.items() for raw in elements)
-        return Meant(sum(map(len, found.values())), those, found, whole)
+        return Meant(sum(map(len, found.values())), those, found, whole=whole)
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        found: Mapping[queued.Pile, Sequence[bytes]] = plan.what.what
-        deleted = sum(pile.delete(visit.store, elements) for pile, elements in found.items())
+        meant: Meant = plan.what
+        deleted = sum(pile.delete(visit.store, elements) for pile, elements in meant.what.items())
         text = ngettext("Deleted %(count)s job.", "Deleted %(count)s jobs.", deleted) % {"count": number(deleted)}
-        return done(text, told(plan.count - deleted, "gone"), [pile.name for pile in found])
+        return done(text, told(meant.gone + meant.count - deleted, "gone"), meant)
 
 
-# -- scheduled and retrying --------------------------------------------------------------------------------------------
+# -- delayed, or to be tried again -------------------------------------------------------------------------------------
 
 
 class OnLater(OnJobs):
     """What is done with jobs that wait for their time."""
 
     permission = "change_delayed"
-    states = ("scheduled", "retrying")
+    page = "delayed"
 
     def named(self, visit: Visit) -> Meant:
         return self._meant(waiting.named(visit.store, visit.ticked))
 
     def matching(self, visit: Visit) -> Meant:
-        fits, store = _fits(visit), visit.store
-        retries = visit.text("state") == "retrying"
-        seen: Iterator[Waiting] = map(Waiting, store.retries.each() if retries else store.delayed.each())
-        those: list[Waiting] = []
-        size = 0
-        for each in islice(seen, MOST_AT_ONCE):
-            if fits.may_be_in(each.raw) and fits(items.later(each)):
-                those.append(each)
-                size += len(each.raw)
-                if size > MOST_BYTES:
-                    break
-        if retries:  # one may be come across twice; two delayed jobs that are the same to the byte are two
-            those = list({each.raw: each for each in those}.values())
-        return self._meant(those, next(seen, None) is None)
+        return self._meant(*waiting.matching(visit.store, _fits(visit), retries=visit.text("state") == "retrying"))
 
-    @staticmethod
-    def _meant(those: Sequence[Waiting], whole: bool = True) -> Meant:
-        return Meant(len(those), map(items.later, those), those, whole)
-
-    @staticmethod
-    def _commands(plan: Plan) -> Iterator[str]:
-        those: Sequence[Waiting] = plan.what.what
-        return (each.job.command for each in those if each.job is not None)
+    def _meant(self, found: Sequence[Later], whole: bool = True) -> Meant:
+        able = [each for each in found if self.can(items.later(each))]
+        return Meant(len(able), map(items.later, able), able, unfit=len(found) - len(able), whole=whole)
 
 
 class RunNow(OnLater):
     """Put jobs on their queues before their time."""
 
-    slug = "jobs/run"
+    slug = "delayed/run"
     label = gettext_lazy("Run now")
     question = ngettext_lazy(
         "Run %(count)s job now? It goes to its queue.",
         "Run %(count)s jobs now? They go to their queues.",
         "number",
     )
+    moves = True
+
+    def why_not(self, found: Meant) -> str:
+        return _("This names no queue to which it could go.")
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        taken: Taken = waiting.run(visit.store, plan.what.what)
+        meant: Meant = plan.what
+        taken = waiting.run(visit.store, meant.what)
         text = ngettext("%(count)s job is in its queue now.", "%(count)s jobs are in their queues now.", taken.done)
-        others = [*told(taken.gone, "gone"), *told(taken.stuck, "stuck")]
-        return done(text % {"count": number(taken.done)}, others, self._commands(plan))
+        others = [*told(meant.gone + taken.gone, "gone"), *told(taken.stuck, "stuck")]
+        return done(text % {"count": number(taken.done)}, others, meant)
+
+
+class MomentForm(TextForm):
+    """Asks for another moment, or for so many seconds from ``now`` (unix time) on."""
+
+    at = forms.DateTimeField(
+        required=False,
+        label=gettext_lazy("At"),
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local", "step": 1}, format="%Y-%m-%dT%H:%M:%S"),
+    )
+    seconds = forms.IntegerField(required=False, min_value=0, max_value=LAST_SECOND, label=gettext_lazy("or in"))
+
+    def __init__(self, data: Any, *, now: int) -> None:
+        self._now = now
+        super().__init__(data)
+        zone = timezone.get_current_timezone_name()
+        self.fields["at"].help_text = _("Date and time, in the time zone %(zone)s.") % {"zone": zone}
+        self.fields["seconds"].help_text = _("Seconds from now on, in place of that.")
+
+    def clean(self) -> dict[str, Any]:
+        super().clean()
+        given: dict[str, Any] = self.cleaned_data
+        at, seconds = given.get("at"), given.get("seconds")
+        if self.errors:
+            return given
+        if (at is None) == (seconds is None):
+            raise forms.ValidationError(_("Say when: a date and time, or a number of seconds."))
+        wanted = self._now + int(seconds or 0) if at is None else at
+        try:
+            second = due_second(wanted, zone=timezone.get_current_timezone())
+        except (ValueError, OverflowError) as error:
+            raise forms.ValidationError(line(str(error))) from error
+        if second < self._now:
+            raise forms.ValidationError(_("That moment has passed."))
+        given["second"] = second
+        return given
+
+
+class Reschedule(OnLater):
+    """Make delayed jobs due at another time."""
+
+    slug = "delayed/move"
+    label = gettext_lazy("Reschedule")
+    question = ngettext_lazy(
+        "Reschedule %(count)s job? It waits for another time then.",
+        "Reschedule %(count)s jobs? They wait for another time then.",
+        "number",
+    )
+
+    def form(self, visit: Visit) -> forms.Form:
+        data = visit.request.POST if "confirmed" in visit.request.POST else None
+        return MomentForm(data, now=visit.store.time())
+
+    def can(self, item: Item) -> bool:
+        return "-" in item.key  # a retry has no second in its key
+
+    def why_not(self, found: Meant) -> str:
+        return _("A retry can be run now or deleted, and not be rescheduled.")
+
+    def carry_out(self, visit: Visit, plan: Plan) -> Done:
+        assert plan.form is not None
+        meant: Meant = plan.what
+        second: int = plan.form.cleaned_data["second"]
+        taken = waiting.move(visit.store, meant.what, second)
+        when = from_unix(second)
+        text = ngettext("%(count)s job is due %(when)s now.", "%(count)s jobs are due %(when)s now.", taken.done)
+        words = {"count": number(taken.done), "when": moment(when) if when else number(second)}
+        others = [*told(meant.gone + taken.gone, "gone"), *told(taken.stuck, "stuck")]
+        return done(text % words, others, meant)
 
 
 class Cancel(OnLater):
     """Take jobs away before their time: they are never performed."""
 
-    slug = "jobs/cancel"
-    label = gettext_lazy("Cancel")
+    slug = "delayed/cancel"
+    label = gettext_lazy("Delete")
     grave = True
-    question = ngettext_lazy(
-        "Cancel %(count)s job? It is not performed, and its state becomes “cancelled”.",
-        "Cancel %(count)s jobs? They are not performed, and their state becomes “cancelled”.",
-        "number",
-    )
+    question = Delete.question
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        taken: Taken = waiting.cancel(visit.store, plan.what.what)
-        text = ngettext("Cancelled %(count)s job.", "Cancelled %(count)s jobs.", taken.done)
-        return done(text % {"count": number(taken.done)}, told(taken.gone, "gone"), self._commands(plan))
+        meant: Meant = plan.what
+        taken = waiting.cancel(visit.store, meant.what)
+        text = ngettext("Deleted %(count)s job.", "Deleted %(count)s jobs.", taken.done) % {"count": number(taken.done)}
+        return done(text, told(meant.gone + taken.gone, "gone"), meant)
 
 
 # -- running -----------------------------------------------------------------------------------------------------------
 
 
 class End(OnJobs):
-    """End running jobs."""
+    """End running jobs; `Meant.what` are their ids. Those that are named are asked for at all workers, whether the
+    first ones that one looks at say that they perform them or not."""
 
     slug = "jobs/end"
     permission = "stop_job"
     label = gettext_lazy("End")
-    states = ("running",)
     grave = True
     question = ngettext_lazy(
         "End %(count)s running job? It becomes a failure, or a failed attempt where there are more.",
@@ -239,32 +328,32 @@ class End(OnJobs):
     )
 
     def named(self, visit: Visit) -> Meant:
-        return self._meant(visit, set(visit.ticked), JobFilter(visit.redactor))
+        found = [item for item in self._running(visit, JobFilter(visit.redactor)) if item.key in visit.ticked]
+        return Meant(len(visit.ticked), found, visit.ticked)
 
     def matching(self, visit: Visit) -> Meant:
-        return self._meant(visit, None, _fits(visit))
+        found = self._running(visit, _fits(visit))
+        return Meant(len(found), found, [item.key for item in found])
 
     @staticmethod
-    def _meant(visit: Visit, keys: set[str] | None, fits: JobFilter) -> Meant:
-        found = running(visit.store, visit.store.job_counts(), fits)
-        those = [item for item in found if item.key and (keys is None or item.key in keys)]
-        return Meant(len(those), those, those)
+    def _running(visit: Visit, fits: JobFilter) -> list[Item]:
+        return [item for item in running(visit.store, visit.store.job_counts(), fits) if item.key]
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        those: Sequence[Item] = plan.what.what
+        meant: Meant = plan.what
         ended, gone = 0, 0
         silent: dict[str, None] = {}
         until = time.monotonic() + PATIENCE
-        for item in those[:MOST_ENDED]:
+        for job_id in meant.what[:MOST_ENDED]:
             if time.monotonic() >= until:
                 break
-            end = control.end_job(item.id, timeout=TIMEOUT)
+            end = control.end_job(job_id, timeout=TIMEOUT)
             ended += end.by is not None
             gone += end.by is None
             silent.update(dict.fromkeys(result.target.name for result in end.silent))
         text = ngettext("Ended %(count)s job.", "Ended %(count)s jobs.", ended) % {"count": number(ended)}
-        others = [*_not_ended(gone, list(silent)), *told(len(those) - ended - gone, "later")]
-        return done(text, others, [item.command for item in those])
+        others = [*_not_ended(gone, list(silent)), *told(meant.count - ended - gone, "later")]
+        return done(text, others, meant)
 
 
 def _not_ended(count: int, silent: Sequence[str]) -> list[str]:
@@ -283,60 +372,68 @@ def _not_ended(count: int, silent: Sequence[str]) -> list[str]:
 # -- failed ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Fitting(FailureFilter):
-    """The failures that a page shows."""
-
-    which: JobFilter = field(kw_only=True)
-
-    def __call__(self, failure: Failure) -> bool:
-        return self.which(items.failed(failure))
-
-    def may_be_in(self, raw: bytes) -> bool:
-        return self.which.may_be_in(raw)
-
-
 class OnFailures(OnJobs):
     """What is done with failures. Then `Meant.what` are those that are ticked, or what they have to fit."""
 
-    states = ("failed",)
+    page = "failures"
+    none = gettext_lazy("There are no such failures any more.")
 
     def named(self, visit: Visit) -> Meant:
-        found = visit.store.failures.find_all(set(visit.ticked))
-        return Meant(len(found), map(items.failed, found), found)
+        found = visit.store.failures.find_all(visit.ticked)
+        return self._meant(found, found)
 
     def matching(self, visit: Visit) -> Meant:
-        which = _Fitting(which=_fits(visit))
-        found = visit.store.failures.iterate(which)
-        first = list(islice(found, SHOWN))
-        return Meant(len(first) + sum(1 for _failure in found), map(items.failed, first), which)
+        search = FailureSearch.of(visit)
+        which = search.filter(visit.time(), visit.redactor)
+        meant = self._meant(visit.store.failures.iterate(which), which)
+        return replace(meant, words=search.in_words() or _("all"))
+
+    def _meant(self, found: Iterable[Failure], what: Any) -> Meant:
+        count = unfit = 0
+        first: list[Item] = []
+        for item in map(items.failed, found):
+            if not self.can(item):
+                unfit += 1
+                continue
+            count += 1
+            if len(first) < SHOWN:
+                first.append(item)
+        return Meant(count, first, what, unfit)
 
 
 class Retry(OnFailures):
     """Put the jobs of failures back on their queues."""
 
-    slug = "jobs/retry"
+    slug = "failures/retry"
     permission = "retry_failure"
     label = gettext_lazy("Retry")
+    left_out = "refused"
+    moves = True
     question = ngettext_lazy(
-        "Retry %(count)s failure? Its job goes back to its queue.",
-        "Retry %(count)s failures? Their jobs go back to their queues.",
+        "Retry %(count)s failure? Its job is put back on its queue, as if it had not been tried yet.",
+        "Retry %(count)s failures? Their jobs are put back on their queues, as if they had not been tried yet.",
         "number",
     )
 
+    def why_not(self, found: Meant) -> str:
+        if found.unfit == 1 and not isinstance(found.what, FailureFilter):
+            return why_not_retried(found.what[0])
+        return _("None of them can be retried: there is no job in them that could be put back on its queue.")
+
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        which, failures = plan.what.what, visit.store.failures
-        retried = failures.retry_all(which) if isinstance(which, FailureFilter) else failures.retry_many(which)
-        text = ngettext("Retried %(count)s job.", "Retried %(count)s jobs.", retried.retried)
-        gone = retried.seen - retried.retried - retried.refused
-        others = [*told(gone, "gone"), *told(retried.refused, "refused")]
-        return done(text % {"count": number(retried.retried)}, others, _commands_of(which))
+        meant: Meant = plan.what
+        which, failures = meant.what, visit.store.failures
+        found = failures.retry_all(which) if isinstance(which, FailureFilter) else failures.retry_many(which)
+        text = ngettext("Retried %(count)s failure.", "Retried %(count)s failures.", found.retried)
+        gone = meant.gone + found.seen - found.retried - found.refused
+        others = [*told(found.refused, "refused"), *told(gone, "gone")]
+        return done(text % {"count": number(found.retried)}, others, meant)
 
 
 class Discard(OnFailures):
-    """Remove failure records."""
+    """Remove failures for good."""
 
-    slug = "jobs/discard"
+    slug = "failures/discard"
     permission = "discard_failure"
     label = gettext_lazy("Discard")
     grave = True
@@ -347,18 +444,23 @@ class Discard(OnFailures):
     )
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        which, failures = plan.what.what, visit.store.failures
+        meant: Meant = plan.what
+        which, failures = meant.what, visit.store.failures
         is_filter = isinstance(which, FailureFilter)
         count = failures.discard_all(which) if is_filter else failures.discard_many(which)
         text = ngettext("Discarded %(count)s failure.", "Discarded %(count)s failures.", count)
-        others = [] if is_filter else told(plan.count - count, "gone")
-        return done(text % {"count": number(count)}, others, _commands_of(which))
+        gone = 0 if is_filter else meant.gone + meant.count - count
+        return done(text % {"count": number(count)}, told(gone, "gone"), meant)
 
 
-def _commands_of(which: FailureFilter | Sequence[Failure]) -> list[str]:
-    if isinstance(which, FailureFilter):
-        return []
-    return [failure.job.command for failure in which if failure.job is not None]
-
-
-ACTIONS: tuple[OnJobs, ...] = (Delete(), RunNow(), Cancel(), End(), Retry(), Discard())
+DELAYED: Sequence[OnJobs] = (RunNow(), Reschedule(), Cancel())
+FAILED: Sequence[OnFailures] = (Retry(), Discard())
+OF_STATE: Mapping[str, Sequence[OnJobs]] = {
+    "queued": (Delete(),),
+    "parked": (Delete(),),
+    "scheduled": DELAYED,
+    "retrying": (RunNow(), Cancel()),
+    "running": (End(),),
+    "failed": FAILED,
+}
+"""What can be done with jobs in each state."""

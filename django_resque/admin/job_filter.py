@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from ..moments import LAST_SECOND
 from .items import Item
 from .redaction import Redactor
 from .text import LINE
@@ -28,33 +29,35 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class JobFilter:
-    """Jobs of this ``queue`` and this ``command``, that came at ``since`` (unix time) or later, and in whose line, id,
-    worker or note ``text`` stands, whatever its case: as it is in Redis, and as far as the visitor gets to see it. What
-    is empty does not matter."""
+    """Jobs of this ``queue`` and this ``command``, that came at ``since`` or later, whose time is not before ``start``
+    (unix times), and in whose line, id, worker or note ``text`` stands, whatever its case: as it is in Redis, and as
+    far as the visitor gets to see it. What is empty does not matter."""
 
     redactor: Redactor
     queue: str = ""
     command: str = ""
     since: float | None = None
     text: str = ""
+    start: int | None = None
 
     @classmethod
     def of(cls, visit: Visit, now: float) -> JobFilter:
         """What the address asks for, at the time ``now``."""
         span = SPANS.get(visit.text("since"))
         since = None if span is None else now - span
-        return cls(visit.redactor, visit.name("queue"), visit.name("command"), since, visit.text("q"))
+        return cls(visit.redactor, visit.name("queue"), visit.name("command"), since, visit.text("q"), _start(visit))
 
     @property
     def is_empty(self) -> bool:
         """Whether all jobs are meant."""
-        return not (self.queue or self.command or self.since or self.text)
+        return not (self.queue or self.command or self.since or self.text or self.start is not None)
 
     def __call__(self, item: Item) -> bool:
         return (
             (not self.queue or item.queue == self.queue)
             and (not self.command or item.command == self.command)
             and (self.since is None or (item.came is not None and item.came >= self.since))
+            and (self.start is None or (item.time is not None and item.time >= self.start))
             and (not self.text or self._finds(item))
         )
 
@@ -73,6 +76,11 @@ class JobFilter:
         if word and word.encode() not in (raw.lower() if raw.isascii() else _folded(raw)):
             return False
         return b"\\" in raw or self.command.encode() in raw
+
+
+def _start(visit: Visit) -> int | None:
+    wanted = visit.text("from")
+    return min(int(wanted), LAST_SECOND) if wanted.isascii() and wanted.isdigit() and len(wanted) < 16 else None
 
 
 def _folded(raw: bytes) -> bytes:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from .items import Item
-from .page import Button
+from .job_actions import OnJobs
+from .page import Button, buttons
 from .text import Time, duration, from_unix, line, number
 from .visit import LONGEST, Visit
 
@@ -57,9 +59,11 @@ class JobRow:
         to_come: bool = False,
         place: int | None = None,
         note_url: str = "",
-        buttons: Sequence[Button] = (),
+        actions: Iterable[OnJobs] = (),
+        asked: Mapping[str, Any] | None = None,
     ) -> JobRow:
-        """``to_come``: its time is. ``buttons`` are those of the list; the row's are the same, for this job alone."""
+        """``to_come``: its time is. ``actions`` are for such jobs, with ``asked`` in their addresses; there are buttons
+        for those that can be done with this one."""
         time = from_unix(item.time)
         key = item.key if 0 < len(item.key) <= LONGEST else ""
         shown = item.line(visit.redactor)
@@ -80,5 +84,7 @@ class JobRow:
             worker_url=visit.url("workers", q=item.worker) if 0 < len(item.worker) <= LONGEST else "",
             note=item.note(visit.redactor),
             note_url=note_url,
-            buttons=[Button(each.label, each.url, one=key, about=about) for each in buttons] if key else [],
+            buttons=buttons(visit, [each for each in actions if each.can(item)], asked, one=key, about=about)
+            if key
+            else [],
         )

@@ -10,17 +10,17 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..errors import StoreError, StoreUnavailable
-from ..failure import Failure
 from ..status import Status
 from ..store import Count, DelayedJob, JobCounts, Seen, Store, Stretch, WaitingRetry
 from ..store.job_counts import is_complete
 from ..store.stretch import MOST
 from . import items
-from .items import Item
+from .failure_search import FailureSearch, find
+from .items import Item, Later
 from .job_filter import JobFilter, Sifted, sift
 from .queued import Pile
 from .text import MESSAGE, line, number, reason
-from .waiting import Waiting
+from .visit import Visit
 
 SIZE = 50
 """Jobs on a page."""
@@ -30,10 +30,14 @@ SIZE = 50
 class Asked:
     """What a page is asked: jobs that fit, behind the first ``start`` ones."""
 
-    store: Store
+    visit: Visit
     counts: JobCounts
     fits: JobFilter
     start: int
+
+    @property
+    def store(self) -> Store:
+        return self.visit.store
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,7 @@ def _later(asked: Asked, stretch: Callable[[int], Stretch[DelayedJob] | Stretch[
     """``stretch`` reads so many of them."""
     everything = asked.fits.is_empty
     found = stretch(min(MOST, asked.start + SIZE + 1) if everything else MOST)
-    those = list(map(Waiting, found.items))
+    those: Sequence[Later] = found.items
     trouble = [line(text, MESSAGE) for text in found.trouble]
     sifted = sift(those, lambda each: each.raw, items.later, asked.fits, start=asked.start, size=SIZE)
     if everything and (sifted.more or found.left is None):
@@ -170,19 +174,8 @@ def _done(asked: Asked) -> Listed:
 
 
 def _failed(asked: Asked) -> Listed:
-    if asked.fits.is_empty:
-        failures = asked.store.failures.page(asked.start, SIZE + 1)
-        return Listed(list(map(items.failed, failures[:SIZE])), len(failures) > SIZE, asked.counts.failed)
-    tail = asked.store.failure_tail()
-    sifted = sift(
-        tail.elements,
-        bytes,
-        lambda raw: items.failed(Failure.from_record(raw)),
-        asked.fits,
-        start=asked.start,
-        size=SIZE,
-    )
-    return Listed.of(sifted, tail.count)
+    found = find(asked.visit, FailureSearch.of(asked.visit), asked.start, asked.counts.time)
+    return Listed(list(map(items.failed, found.failures)), found.more, found.total, " ".join(found.notes))
 
 
 # -- all of them -------------------------------------------------------------------------------------------------------

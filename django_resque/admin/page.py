@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from django.utils.translation import gettext as _
 
+from .action import Action
 from .text import number
 from .visit import Visit
 
@@ -69,7 +70,7 @@ class Pager:
 class Button:
     """A button of the page's form: for the ticked rows; or, with ``one``, for that row; or for all that match.
 
-    ``value`` goes into the confirmation's form. It is left out where the visitor may not press it.
+    It is left out where the visitor may not press it.
     """
 
     label: Any
@@ -78,6 +79,23 @@ class Button:
     all: bool = False
     about: str = ""
     """What it is for, where the label alone does not say it: read out by screen readers."""
+
+
+def buttons(
+    visit: Visit,
+    actions: Iterable[Action | type[Action]],
+    asked: Mapping[str, Any] | None = None,
+    *,
+    one: str = "",
+    all: bool = False,
+    about: str = "",
+) -> list[Button]:
+    """The buttons of those of these actions that the visitor may do; ``asked`` stands in their addresses."""
+    return [
+        Button(action.label, visit.url(action.slug, asked), one, all, about)
+        for action in actions
+        if visit.may(action.permission)
+    ]
 
 
 def start_of(visit: Visit, size: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import unquote, urlencode, urlsplit
@@ -38,6 +39,10 @@ class Visit:
     def store(self) -> Store:
         """The store of the settings in force. Raises a `ResqueError` when they lead to none."""
         return store()
+
+    def time(self) -> datetime:
+        """The time of Redis' clock. Raises a `ResqueError` when it does not answer."""
+        return datetime.fromtimestamp(self.store.time(), UTC)
 
     # -- who -----------------------------------------------------------------------------------------------------------
 

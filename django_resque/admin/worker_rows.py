@@ -67,13 +67,13 @@ class SlotRow:
     buttons: Sequence[Button]
 
     @classmethod
-    def of(cls, worker: Worker, counters: Counters, visit: Visit, now: datetime, end: Button | None) -> SlotRow:
+    def of(cls, worker: Worker, counters: Counters, visit: Visit, now: datetime, buttons: Sequence[Button]) -> SlotRow:
         return cls(
             number=line(worker.host.rpartition("-")[2] if process_of(worker.id) else worker.id),
             job=RunningJob.of(worker, visit, now),
             processed=number(counters.processed),
             failed=number(counters.failed),
-            buttons=[end] if end else [],
+            buttons=buttons,
         )
 
 

@@ -59,6 +59,10 @@ class DelayedJob:
     job: Job | None
     problem: str = ""
 
+    @property
+    def due(self) -> float:
+        return self.second
+
     @classmethod
     def read(cls, second: int, raw: bytes) -> Self:
         """Read an item that any program may have written. More is let pass than in a payload that is to be performed:

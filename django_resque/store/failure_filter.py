@@ -87,5 +87,7 @@ def text_of(failure: Failure) -> str:
     job = failure.job
     said = [failure.exception, failure.error, failure.queue, failure.worker, *failure.backtrace]
     if job is not None:
-        said += job.command, failure.job_id, json.dumps([*job.args, job.options], ensure_ascii=False)
+        options = (f"--{name}={value}" for name, value in job.options.items())
+        said.append(" ".join([job.command, *map(str, job.args), *options]))  # more or less as one types it
+        said += failure.job_id, json.dumps([*job.args, job.options], ensure_ascii=False)
     return "\n".join(said)

@@ -25,13 +25,13 @@ PUT_OFF = 60
 
 @dataclass(frozen=True, slots=True)
 class WaitingRetry:
-    """A job that is tried again when it is ``due`` (unix time). ``member`` are the exact bytes that identify it.
+    """A job that is tried again when it is ``due`` (unix time). ``raw`` are the exact bytes that identify it.
 
     ``job`` is None when the payload is none, or when this is no retry at all; then ``queue`` is empty.
     """
 
     due: float
-    member: bytes
+    raw: bytes
     queue: str
     payload: bytes
     job: Job | None
@@ -125,7 +125,7 @@ class Retries:
         for start in range(0, most, CHUNK) if missing else ():
             some = self.page(start, CHUNK)
             for retry in some:
-                name = digest(retry.member)
+                name = digest(retry.raw)
                 if name in missing:
                     missing.remove(name)
                     found.append(retry)
@@ -153,7 +153,7 @@ class Retries:
 
         def matching() -> Iterator[WaitingRetry]:
             for retry in self.each():
-                seen.add(retry.member.partition(b"\n")[0])
+                seen.add(retry.raw.partition(b"\n")[0])
                 if retry.job is not None and match(retry.job):
                     yield retry
 
@@ -195,11 +195,11 @@ class Retries:
     def _wish(self, retry: WaitingRetry, act: str) -> Iterable[str | bytes | int]:
         job = retry.job
         if job is None:
-            return retry.member, act, retry.queue, retry.payload, "", b"", ""
+            return retry.raw, act, retry.queue, retry.payload, "", b"", ""
         if act == "cancel":
-            return retry.member, act, retry.queue, retry.payload, job.status_id, cancelled_status(job), self._ended_ttl
+            return retry.raw, act, retry.queue, retry.payload, job.status_id, cancelled_status(job), self._ended_ttl
         waiting = status_record(Status.WAITING, job)
-        return retry.member, act, retry.queue, retry.payload, job.status_id, waiting, ""
+        return retry.raw, act, retry.queue, retry.payload, job.status_id, waiting, ""
 
 
 def _revived(reply: list[Any]) -> Revived:

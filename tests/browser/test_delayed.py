@@ -151,7 +151,7 @@ def test_an_entry_is_added_changed_paused_run_and_deleted(
 
 ADDRESSES = [
     url("delayed"),
-    url("delayed", kind="retries"),
+    url("delayed", state="retrying"),
     url("schedule"),
     url("schedule/entry"),
     url("schedule/entry", name="report"),

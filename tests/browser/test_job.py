@@ -91,12 +91,12 @@ def test_a_job_that_waits_is_cancelled_after_a_confirmation(
     def look(page: Page) -> None:
         page.goto(url("job", id=job.id))
         page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("Cancel 1 job?")).to_be_visible()
+        expect(page.get_by_text("Delete 1 job?")).to_be_visible()
         assert clean_redis.llen("resque:queue:default") == 1
         page.get_by_role("link", name="No, take me back").click()
         page.get_by_role("button", name="Cancel").click()
-        page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text(f"Cancelled act, job {job.id}.")).to_be_visible()
+        page.get_by_role("button", name="Delete").click()
+        expect(page.get_by_text("Deleted 1 job.")).to_be_visible()
         expect(page.get_by_role("heading", name="cancelled", exact=True)).to_be_visible()
         assert clean_redis.llen("resque:queue:default") == 0
 
@@ -113,7 +113,7 @@ def test_a_delayed_job_is_run_moved_and_deleted_from_here(in_browser: InBrowser,
         page.get_by_role("button", name="Run now").click()
         expect(page.get_by_role("heading", name="waiting", exact=True)).to_be_visible()
         page.goto(url("job", id=second.id))
-        page.get_by_role("button", name="Delete").click()
+        page.get_by_role("button", name="Cancel").click()
         page.get_by_role("button", name="Delete").click()
         expect(page.get_by_role("heading", name="cancelled", exact=True)).to_be_visible()
 
@@ -129,10 +129,10 @@ def test_a_job_that_runs_is_ended(in_browser: InBrowser, worker: Callable[..., W
 
     def look(page: Page) -> None:
         page.goto(url("job", id=job.id))
-        page.get_by_role("button", name="End the job").click()
-        expect(page.get_by_text("End 1 running job? It becomes a failure.")).to_be_visible()
-        page.get_by_role("button", name="End the job").click()
-        expect(page.get_by_text(f"Ended job {job.id}")).to_be_visible()
+        page.get_by_role("button", name="End", exact=True).click()
+        expect(page.get_by_text("End 1 running job? It becomes a failure,")).to_be_visible()
+        page.get_by_role("button", name="End", exact=True).click()
+        expect(page.get_by_text("Ended 1 job.")).to_be_visible()
 
     in_browser(look)
     assert job.wait(30) is Status.FAILED

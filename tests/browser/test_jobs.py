@@ -125,8 +125,8 @@ def test_jobs_to_come_are_run_and_cancelled(in_browser: InBrowser, busy: redis.R
         page.goto(url("jobs", state=state))
         rows(page).filter(has_text=f"{state} 1").get_by_role("button", name="Run now").click()
         confirm(page, "Run 1 job now?", "Run now", "1 job is in its queue now.")
-        page.get_by_role("paragraph").filter(has_text="match").get_by_role("button", name="Cancel").click()
-        confirm(page, "Cancel 2 jobs?", "Cancel", "Cancelled 2 jobs.")
+        page.get_by_role("paragraph").filter(has_text="match").get_by_role("button", name="Delete").click()
+        confirm(page, "Delete 2 jobs?", "Delete", "Deleted 2 jobs.")
         assert store().queues.size("mail") == 4
 
     in_browser(look)
@@ -136,7 +136,7 @@ def test_failures_are_retried_and_discarded(in_browser: InBrowser, busy: redis.R
     def look(page: Page) -> None:
         page.goto(url("jobs", state="failed"))
         rows(page).filter(has_text="failed 0").get_by_role("button", name="Retry").click()
-        confirm(page, "Retry 1 failure?", "Retry", "Retried 1 job.")
+        confirm(page, "Retry 1 failure?", "Retry", "Retried 1 failure.")
         rows(page).filter(has_text="failed 1").get_by_role("checkbox").check()
         page.get_by_role("paragraph").filter(has_text="ticked").get_by_role("button", name="Discard").click()
         confirm(page, "Discard 1 failure?", "Discard", "Discarded 1 failure.")

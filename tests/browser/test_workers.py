@@ -63,9 +63,9 @@ def test_a_running_job_is_ended_and_its_worker_goes_on(in_browser: InBrowser, bu
     def look(page: Page) -> None:
         page.goto(url("workers"))
         page.get_by_role("button", name="End the job").click()
-        expect(page.get_by_text("End 1 running job? It becomes a failure.")).to_be_visible()
-        page.get_by_role("button", name="End the job").click()
-        expect(page.get_by_text("Ended job")).to_be_visible()
+        expect(page.get_by_text("End 1 running job? It becomes a failure,")).to_be_visible()
+        page.get_by_role("button", name="End", exact=True).click()
+        expect(page.get_by_text("Ended 1 job.")).to_be_visible()
         expect(row_of(page, busy)).to_contain_text("running")
 
     in_browser(look)

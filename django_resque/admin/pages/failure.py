@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -29,7 +28,7 @@ class FailurePage(Page):
 
     def context(self, visit: Visit) -> dict[str, Any]:
         digest = visit.text("digest").lower()
-        time = datetime.fromtimestamp(visit.store.time(), UTC)
+        time = visit.time()
         failure = visit.store.failures.find(digest) if _DIGEST.fullmatch(digest) else None
         told: dict[str, Any] = {"now": Time.of(time, time), "list_url": visit.url("failures/list")}
         if failure is None:

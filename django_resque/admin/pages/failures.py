@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ...store import FailureHead, FailureTable
 from ..action import Action
-from ..failure_rows import allowed_actions
-from ..failure_search import SPANS, FailureSearch
-from ..page import Button, Page, choices
+from ..failure_search import SPANS, FailureSearch, notes
+from ..job_actions import FAILED, Retry
+from ..page import Button, Page, buttons, choices
 from ..text import Time, line, number
 from ..visit import Visit
 
@@ -79,7 +79,7 @@ class FailuresPage(Page):
             "more": _more_groups(len(wanted) - SIZE),
             "totals": _cells(visit, FailureSearch(), totals),
             "has_any": bool(found),
-            "has_buttons": bool(allowed_actions(visit)),
+            "has_buttons": bool(buttons(visit, FAILED)),
             "notes": notes(table),
             "list_url": visit.url("failures/list"),
         }
@@ -88,28 +88,6 @@ class FailuresPage(Page):
 def since_options() -> Sequence[tuple[str, Any]]:
     """Between which spans of time one chooses."""
     return [("1h", _("Last hour")), ("24h", _("Last 24 hours")), ("7d", _("Last 7 days")), ("", _("All"))]
-
-
-def notes(table: FailureTable) -> Sequence[str]:
-    """What was not looked at, if anything."""
-    said = []
-    if table.seen < table.count:
-        said.append(looked_through(table.seen, table.count))
-    if table.unread:
-        text = ngettext(
-            "%(count)s record is too large to be looked at here.",
-            "%(count)s records are too large to be looked at here.",
-            table.unread,
-        )
-        said.append(text % {"count": number(table.unread)})
-    return said
-
-
-def looked_through(seen: int, count: int) -> str:
-    return _("Only the newest %(seen)s of %(count)s failures were looked through.") % {
-        "seen": number(seen),
-        "count": number(count),
-    }
 
 
 def _groups(table: FailureTable) -> list[Group]:
@@ -161,11 +139,8 @@ def _buttons(visit: Visit, search: FailureSearch | None, group: Group) -> Sequen
     if search is None:
         return []
     about = line(f"{group.command or _('(no job)')} {group.exception}")
-    return [
-        Button(action.label, visit.url(action.slug, search.query()), all=True, about=about)
-        for action in allowed_actions(visit)
-        if group.command or action.permission == "discard_failure"  # without a job there is nothing to retry
-    ]
+    able = [action for action in FAILED if group.command or not isinstance(action, Retry)]  # there is nothing to retry
+    return buttons(visit, able, search.query(), all=True, about=about)
 
 
 def _labels() -> Sequence[str]:

@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
-from django.contrib import messages
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from ... import whereabouts
 from ...command import find
-from ...command_line import line_of
 from ...status import Status
 from ...store import DelayedJob, WaitingRetry
 from ...whereabouts import Kind, Known, Place, Whereabouts
-from ..action import Action, Done, NothingToDo, Plan
+from .. import items
+from ..action import Action
 from ..failure_search import can_be_asked_for
+from ..items import Item
+from ..job_actions import OF_STATE, Cancel, Delete
 from ..job_details import JobDetails
-from ..page import Button, Page
-from ..text import MESSAGE, Time, line, number
+from ..page import Button, Page, buttons
+from ..queued import Pile
+from ..text import MESSAGE, Time, line
 from ..visit import Visit
-from ..waiting import Waiting
-from .delayed import CancelWaiting, MoveWaiting, RunWaiting
-from .workers import EndJob
 
 FOLLOW = 1
 """Seconds between two looks at a job that runs."""
@@ -73,23 +73,28 @@ def _every(known: Known) -> int:
 
 def _buttons(known: Known, details: JobDetails, visit: Visit) -> Sequence[Button]:
     """What the visitor may do with a job that is where this one is."""
-    buttons: list[Button] = []
+    found: list[Button] = []
     match known.found:
-        case Whereabouts(place=Place(kind=Kind.QUEUE | Kind.PARKED)):
-            buttons += _allowed(visit, [CancelJob], known.id)
+        case Whereabouts(place=Place(kind=Kind.QUEUE | Kind.PARKED as kind, name=name), raw=raw):
+            found += _while_it_waits(visit, "queued", Pile(name, permit=kind is Kind.PARKED).item(raw))
         case Whereabouts(item=DelayedJob() as item):
-            buttons += _allowed(visit, [RunWaiting, MoveWaiting, CancelWaiting], Waiting(item).key)
+            found += _while_it_waits(visit, "scheduled", items.later(item))
         case Whereabouts(item=WaitingRetry() as item):
-            buttons += _allowed(visit, [RunWaiting, CancelWaiting], Waiting(item).key)
+            found += _while_it_waits(visit, "retrying", items.later(item))
     if is_running(known):
-        buttons += _allowed(visit, [EndJob], known.id)
+        found += buttons(visit, OF_STATE["running"], one=known.id)
     if details.failure is not None:
-        buttons += details.failure.buttons
-    return buttons
+        found += details.failure.buttons
+    return found
 
 
-def _allowed(visit: Visit, actions: Sequence[type[Action]], key: str) -> Sequence[Button]:
-    return [Button(action.label, visit.url(action.slug), one=key) for action in actions if visit.may(action.permission)]
+def _while_it_waits(visit: Visit, state: str, item: Item) -> list[Button]:
+    """As in lists of jobs, but that here one cancels it: what is known of it stays on this page."""
+    return [
+        replace(button, label=_("Cancel")) if isinstance(action, Delete | Cancel) else button
+        for action in OF_STATE[state]
+        for button in buttons(visit, [action], one=item.key)
+    ]
 
 
 def is_running(known: Known) -> bool:
@@ -115,49 +120,5 @@ def _change_url(known: Known, visit: Visit) -> str:
     return visit.url("run", {"from": known.id})
 
 
-def _one(visit: Visit) -> str:
-    if len(visit.ticked) != 1:
-        raise NothingToDo(_("No job was chosen."))
-    return visit.ticked[0]
-
-
-class CancelJob(Action):
-    """Take a job out of its queue, or out of those that wait until fewer run."""
-
-    slug = "job/cancel"
-    permission = "clear_queue"
-    label = gettext_lazy("Cancel")
-    page = "queues"
-
-    def plan(self, visit: Visit) -> Plan:
-        found = whereabouts.look_up(_one(visit)).found
-        if found is None or found.place.kind not in (Kind.QUEUE, Kind.PARKED):
-            raise NothingToDo(_("This job waits in no queue any more: it runs, or has ended."))
-        return Plan(
-            count=1,
-            question=ngettext(
-                "Cancel %(count)s job? It is not performed, and its state becomes “cancelled”.",
-                "Cancel %(count)s jobs? They are not performed, and their state becomes “cancelled”.",
-                1,
-            )
-            % {"count": number(1)},
-            what=found,
-            items=[_in_words(found, visit)],
-            grave=True,
-        )
-
-    def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        found: Whereabouts = plan.what
-        words = {"command": line(found.job.command), "id": line(found.job.id)}
-        if whereabouts.take_out(found):
-            return Done(_("Cancelled %(command)s, job %(id)s.") % words)
-        text = _("Too late: a worker has taken %(command)s, job %(id)s.") % words
-        return Done(text, level=messages.WARNING)
-
-
-def _in_words(found: Whereabouts, visit: Visit) -> str:
-    return line(line_of(visit.redactor.job(found.job), limit=MESSAGE), MESSAGE)
-
-
 PAGE = JobPage()
-ACTIONS: tuple[Action, ...] = (CancelJob(),)
+ACTIONS: tuple[Action, ...] = ()

@@ -10,11 +10,11 @@ from django.utils.translation import gettext_lazy
 
 from ...store import JobCounts, Seen
 from ..action import Action
-from ..job_actions import ACTIONS as JOB_ACTIONS
+from ..job_actions import OF_STATE, Delete, End, OnJobs
 from ..job_filter import SPANS, JobFilter
 from ..job_rows import JobRow
 from ..job_states import SIZE, STATES, USUAL, Asked, Listed, counted, listed, state_of
-from ..page import Button, Page, Pager, start_of
+from ..page import Page, Pager, buttons, start_of
 from ..text import MESSAGE, Time, line
 from ..visit import LONGEST, Visit
 
@@ -57,9 +57,8 @@ class JobsPage(Page):
         state = STATES[chosen]
         fits = JobFilter.of(visit, counts.time.timestamp())
         start = start_of(visit, SIZE)
-        found = listed(state, Asked(visit.store, counts, fits, start))
-        actions = [action for action in JOB_ACTIONS if chosen in action.states and visit.may(action.permission)]
-        buttons = [Button(action.label, visit.url(action.slug)) for action in actions]
+        found = listed(state, Asked(visit, counts, fits, start))
+        actions = OF_STATE.get(chosen, ())
         asked = {"state": chosen, **{each: visit.text(each) for each in FILTERS}}
         shown = len(found.items)
         return {
@@ -75,7 +74,7 @@ class JobsPage(Page):
             "since": visit.text("since") if visit.text("since") in SPANS else "",
             "found": _lookup(visit, seen),
             "filtered": not fits.is_empty,
-            "rows": _rows(visit, chosen, counts, found, buttons),
+            "rows": _rows(visit, chosen, counts, found, actions),
             "time_title": state.time,
             "ago": state.ago,
             "columns": ("queue", *state.columns),
@@ -83,10 +82,8 @@ class JobsPage(Page):
             "looked": found.looked,
             "more_url": _elsewhere(visit, chosen) if found.looked else "",
             "pager": Pager.of(visit, start=start, shown=shown, total=found.total, more=found.more, size=SIZE),
-            "buttons": buttons,
-            "all_buttons": [Button(action.label, visit.url(action.slug, asked), all=True) for action in actions]
-            if found.items
-            else [],
+            "buttons": buttons(visit, actions),
+            "all_buttons": buttons(visit, actions, asked, all=True) if found.items else [],
         }
 
 
@@ -120,7 +117,7 @@ def _states(visit: Visit, chosen: str, counts: JobCounts) -> list[Mapping[str, A
     ]
 
 
-def _rows(visit: Visit, chosen: str, counts: JobCounts, found: Listed, buttons: Sequence[Button]) -> list[JobRow]:
+def _rows(visit: Visit, chosen: str, counts: JobCounts, found: Listed, actions: Sequence[OnJobs]) -> list[JobRow]:
     return [
         JobRow.of(
             item,
@@ -128,7 +125,7 @@ def _rows(visit: Visit, chosen: str, counts: JobCounts, found: Listed, buttons: 
             counts.time,
             to_come=chosen in TO_COME,
             note_url=visit.url("failure", digest=item.key) if chosen == "failed" else "",
-            buttons=buttons,
+            actions=actions,
         )
         for item in found.items
     ]
@@ -138,7 +135,8 @@ def _elsewhere(visit: Visit, chosen: str) -> str:
     """The page on which one can go on, where this one does not look through all; empty when there is none."""
     text, command = visit.text("q"), visit.name("command")
     if chosen in TO_COME:
-        return visit.url("delayed", kind="retries" if chosen == "retrying" else "", command=command, q=text)
+        state, queue = "retrying" if chosen == "retrying" else "", visit.name("queue")
+        return visit.url("delayed", state=state, command=command, queue=queue, since=visit.text("since"), q=text)
     if chosen == "failed":
         queue, since = visit.name("queue"), visit.text("since")
         return visit.url("failures/list", command=command, queue=queue, since=since, q=text)
@@ -146,4 +144,4 @@ def _elsewhere(visit: Visit, chosen: str) -> str:
 
 
 PAGE = JobsPage()
-ACTIONS: tuple[Action, ...] = JOB_ACTIONS
+ACTIONS: tuple[Action, ...] = (Delete(), End())

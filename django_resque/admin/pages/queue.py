@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
@@ -13,14 +14,14 @@ from ...errors import InvalidQueue, StoreError, StoreUnavailable
 from ...job import check_queue
 from ...store import QueueView
 from ...worker.selection import serves
-from .. import items
+from .. import queued
 from ..action import Action, Done, NothingToDo, Plan
 from ..forms import TextForm
-from ..job_actions import Meant, OnJobs, done, told
+from ..job_actions import Delete, Meant, OnJobs, done, told
 from ..job_filter import JobFilter, Sifted, sift
 from ..job_rows import JobRow
 from ..job_states import SIZE, looked_through
-from ..page import Button, Page, Pager, start_of
+from ..page import Button, Page, Pager, buttons, start_of
 from ..queued import Pile
 from ..text import MESSAGE, Time, line, number, reason
 from ..visit import LONGEST, Visit
@@ -54,9 +55,8 @@ class QueuePage(Page):
                 raise
             except StoreError as error:  # it is no list any more
                 trouble.append(reason(error))
-        job_actions = [action for action in ON_JOBS if visit.may(action.permission)]
-        buttons = [Button(action.label, visit.url(action.slug, name=name)) for action in job_actions]
-        for_one = [button for button, action in zip(buttons, job_actions, strict=True) if not isinstance(action, Move)]
+        for_one = [action for action in ON_JOBS if not isinstance(action, Move)]
+        asked = {"queue": name, "state": "queued"}
         total, more = found.total, found.more
         return {
             "title": _("Queue %(name)s") % {"name": line(name)} if name else self.title,
@@ -76,28 +76,31 @@ class QueuePage(Page):
             "all_paused": view.all_paused,
             "trouble": trouble,
             "rows": [
-                JobRow.of(item, visit, view.time, place=place + 1, buttons=for_one) for place, item in found.shown
+                JobRow.of(item, visit, view.time, place=place + 1, actions=for_one, asked=asked)
+                for place, item in found.shown
             ],
             "time_title": _("Waiting for"),
             "columns": ("place",),
             "looked": looked,
             "pager": Pager.of(visit, start=start, shown=len(found.shown), total=total, more=more, size=SIZE),
-            "buttons": buttons,
-            "all_buttons": _all_buttons(visit, job_actions, name) if fits.text and found.shown else [],
+            "buttons": buttons(visit, ON_JOBS, asked),
+            "all_buttons": buttons(visit, ON_JOBS, {**asked, "q": visit.text("q")}, all=True)
+            if fits.text and found.shown
+            else [],
             "queue_buttons": _queue_buttons(visit, view) if name else [],
         }
 
 
 def _jobs(visit: Visit, view: QueueView, fits: JobFilter, start: int) -> tuple[Sifted, str]:
     """The jobs of the page, and what is to be said where not all were looked through."""
-    name = view.state.name
+    name, pile = view.state.name, Pile(view.state.name)
     if fits.is_empty:
         payloads = visit.store.queues.peek(name, start=start, count=SIZE)
         total = max(view.state.length or 0, start + len(payloads) if payloads else 0)
-        shown = [(place, items.queued(raw, name)) for place, raw in enumerate(payloads, start)]
+        shown = [(place, pile.item(raw)) for place, raw in enumerate(payloads, start)]
         return Sifted(shown, total > start + SIZE, total, total), ""
     head = visit.store.queue_head(name)
-    found = sift(head.elements, bytes, lambda raw: items.queued(raw, name), fits, start=start, size=SIZE)
+    found = sift(head.elements, bytes, pile.item, fits, start=start, size=SIZE)
     looked = "" if found.more or found.looked >= head.count else looked_through(found.looked, head.count)
     return found, looked
 
@@ -111,73 +114,43 @@ def _is_abandoned(view: QueueView) -> bool:
     return bool(view.state.length) and not _listening(view) and view.worker_count <= len(view.workers)
 
 
-def _all_buttons(visit: Visit, actions: Sequence[OnJobs], name: str) -> list[Button]:
-    return [Button(action.label, visit.url(action.slug, name=name, q=visit.text("q")), all=True) for action in actions]
-
-
 def _queue_buttons(visit: Visit, view: QueueView) -> list[Button]:
     """What can be done with the queue itself."""
     name = view.state.name
-    pausing = ResumeQueues if view.state.paused else PauseQueues
-    buttons = [Button(pausing.label, visit.url(pausing.slug), one=name)] if visit.may(pausing.permission) else []
-    if view.exists and visit.may("clear_queue"):
-        if view.state.length:
-            buttons.append(Button(Clear.label, visit.url(Clear.slug, name=name)))
-        buttons.append(Button(Remove.label, visit.url(Remove.slug, name=name)))
-    return buttons
+    found = buttons(visit, [ResumeQueues if view.state.paused else PauseQueues], one=name)
+    if view.exists:
+        found += buttons(visit, [Clear, Remove] if view.state.length else [Remove], {"name": name})
+    return found
 
 
 # -- jobs of the queue -------------------------------------------------------------------------------------------------
 
 
 class OnQueued(OnJobs):
-    """What is done with some jobs of a queue; `Meant.what` are their payloads, the next one first."""
+    """What is done with some jobs of the ``queue`` in the address; `Meant.what` are their payloads, the next one
+    first."""
 
     permission = "clear_queue"
     page = "queue"
 
     def named(self, visit: Visit) -> Meant:
-        pile = _pile(visit)
-        return self._meant(pile, pile.named(visit.store, visit.ticked))
+        pile = Pile(_named(visit, "queue"))
+        return self._meant(pile, queued.named(visit.store, visit.ticked).get(pile, ()))
 
     def matching(self, visit: Visit) -> Meant:
-        pile = _pile(visit)
+        pile = Pile(_named(visit, "queue"))
         return self._meant(pile, *pile.matching(visit.store, JobFilter(visit.redactor, text=visit.text("q"))))
 
     @staticmethod
     def _meant(pile: Pile, payloads: Sequence[bytes], whole: bool = True) -> Meant:
-        return Meant(len(payloads), map(pile.item, payloads), payloads, whole)
-
-    def _carried_out(self, visit: Visit, plan: Plan, act: Callable[[str, Sequence[bytes]], int], text: Any) -> Done:
-        """``act`` takes the queue's name and payloads, and gives how many were there; ``text`` states that number."""
-        name = name_of(visit)
-        count = act(name, plan.what.what)
-        said = text % {"count": number(count), "number": count}
-        return done(str(said), told(plan.count - count, "gone"), [name])
+        return Meant(len(payloads), map(pile.item, payloads), payloads, whole=whole)
 
 
-def _pile(visit: Visit) -> Pile:
-    name = name_of(visit)
+def _named(visit: Visit, parameter: str) -> str:
+    name = visit.name(parameter)
     if not name:
         raise NothingToDo(_("No queue was named."))
-    return Pile(name)
-
-
-class DeleteQueued(OnQueued):
-    """Take jobs out of the queue."""
-
-    slug = "queue/delete"
-    label = gettext_lazy("Delete")
-    grave = True
-    question = ngettext_lazy(
-        "Delete %(count)s job? It is not performed, and its state becomes “cancelled”.",
-        "Delete %(count)s jobs? They are not performed, and their state becomes “cancelled”.",
-        "number",
-    )
-
-    def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        text = ngettext_lazy("Deleted %(count)s job.", "Deleted %(count)s jobs.", "number")
-        return self._carried_out(visit, plan, visit.store.queues.dequeue_many, text)
+    return name
 
 
 class Advance(OnQueued):
@@ -192,12 +165,14 @@ class Advance(OnQueued):
     )
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        text = ngettext_lazy(
+        meant: Meant = plan.what
+        count = visit.store.queues.advance(_named(visit, "queue"), meant.what)
+        text = ngettext(
             "%(count)s job is at the front of the queue now.",
             "%(count)s jobs are at the front of the queue now.",
-            "number",
+            count,
         )
-        return self._carried_out(visit, plan, visit.store.queues.advance, text)
+        return done(text % {"count": number(count)}, told(meant.gone + meant.count - count, "gone"), meant)
 
 
 class QueueForm(TextForm):
@@ -229,23 +204,23 @@ class Move(OnQueued):
         "Move %(count)s job to the end of another queue?", "Move %(count)s jobs to the end of another queue?", "number"
     )
 
-    def plan(self, visit: Visit) -> Plan:
-        plan = super().plan(visit)
+    def form(self, visit: Visit) -> QueueForm:
         data = visit.request.POST if "confirmed" in visit.request.POST else None
-        form = QueueForm(data, name=name_of(visit))
-        return Plan(plan.count, plan.question, plan.what, plan.items, form)
+        return QueueForm(data, name=_named(visit, "queue"))
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         assert plan.form is not None
+        meant: Meant = plan.what
         goal: str = plan.form.cleaned_data["to"]
-        count = visit.store.queues.move(name_of(visit), plan.what.what, goal)
+        count = visit.store.queues.move(_named(visit, "queue"), meant.what, goal)
         text = ngettext(
             "Moved %(count)s job to the queue %(queue)s.", "Moved %(count)s jobs to the queue %(queue)s.", count
         ) % {"count": number(count), "queue": line(goal)}
-        return done(text, told(plan.count - count, "gone"), [name_of(visit)])
+        return done(text, told(meant.gone + meant.count - count, "gone"), meant)
 
 
-ON_JOBS: tuple[OnQueued, ...] = (Advance(), Move(), DeleteQueued())
+ON_QUEUED: tuple[OnQueued, ...] = (Advance(), Move())
+ON_JOBS: tuple[OnJobs, ...] = (*ON_QUEUED, Delete())
 
 
 # -- the queue itself --------------------------------------------------------------------------------------------------
@@ -259,7 +234,7 @@ class OnQueue(Action):
 
     def _length(self, visit: Visit) -> int:
         """How many jobs are in it."""
-        name = _pile(visit).name
+        name = _named(visit, "name")
         view = visit.store.queue_view(name)
         if not view.exists:
             raise NothingToDo(_("There is no queue of this name."))
@@ -286,7 +261,7 @@ class Clear(OnQueue):
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         count = visit.store.queues.clear(name_of(visit))
         text = ngettext("Deleted %(count)s job.", "Deleted %(count)s jobs.", count) % {"count": number(count)}
-        return done(text, [], [name_of(visit)])
+        return _done(visit, text)
 
 
 class Remove(OnQueue):
@@ -310,10 +285,14 @@ class Remove(OnQueue):
             "count": number(removed.jobs)
         }
         if not removed.gone:
-            return done(text, [_("The queue is still there: a job came meanwhile.")], [name_of(visit)])
-        told_of = done(" ".join([_("The queue is removed."), text]), [], [name_of(visit)])
-        return Done(told_of.message, told_of.note, told_of.level, go_to=visit.url("queues"))
+            stays = _("The queue is still there: a job came meanwhile.")
+            return _done(visit, f"{text} {stays}", level=messages.WARNING)
+        return _done(visit, " ".join([_("The queue is removed."), text]), go_to=visit.url("queues"))
+
+
+def _done(visit: Visit, text: str, level: int = messages.SUCCESS, go_to: str = "") -> Done:
+    return Done(text, f"{text} {line(name_of(visit))}", level, go_to)
 
 
 PAGE = QueuePage()
-ACTIONS: tuple[Action, ...] = (*ON_JOBS, Clear(), Remove())
+ACTIONS: tuple[Action, ...] = (*ON_QUEUED, Clear(), Remove())

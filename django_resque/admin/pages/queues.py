@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 from ...store import QueueState, QueueTable
 from ...worker.selection import serves
 from ..action import Action, Done, NothingToDo, Plan
-from ..page import Button, Page, Pager, start_of
+from ..page import Button, Page, Pager, buttons, start_of
 from ..text import MESSAGE, Time, from_unix, line, number
 from ..visit import LONGEST, Visit
 
@@ -67,11 +67,7 @@ class QueuesPage(Page):
             "left_out": _left_out(table.count - len(table.queues)),
             "trouble": [line(text, MESSAGE) for text in table.trouble],
             "pager": Pager.of(visit, start=start, shown=len(shown), total=len(found), more=more, size=SIZE),
-            "buttons": [
-                Button(action.label, visit.url(action.slug))
-                for action in (PauseQueues, ResumeQueues)
-                if visit.may(action.permission)
-            ],
+            "buttons": buttons(visit, [PauseQueues, ResumeQueues]),
         }
 
 
@@ -105,7 +101,6 @@ class _Rows:
         rate = self._rates.get(queue.name, 0.0)
         action = ResumeQueues if queue.paused else PauseQueues
         key = queue.name if len(queue.name) <= LONGEST else ""
-        may = key and visit.may(action.permission)
         return QueueRow(
             name=line(queue.name),
             key=key,
@@ -119,7 +114,7 @@ class _Rows:
             abandoned=bool(queue.length) and not listening and table.worker_count <= len(table.workers),
             paused=queue.paused,
             paused_by=line(queue.paused_by),
-            buttons=[Button(action.label, visit.url(action.slug), one=key, about=line(queue.name))] if may else [],
+            buttons=buttons(visit, [action], one=key, about=line(queue.name)) if key else [],
         )
 
 

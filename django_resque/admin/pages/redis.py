@@ -125,7 +125,7 @@ def key_rows(counts: Counts, server: ServerInfo, visit: Visit) -> Sequence[KeyRo
         KeyRow(_("Paused queues"), _count(counts.paused_queues), keys.paused_queues, visit.url("queues")),
         KeyRow(_("Failures"), _count(counts.failed), keys.failed, visit.url("failures")),
         KeyRow(_("Delayed jobs"), _spread(spreads.delayed), keys.delayed_schedule, visit.url("delayed")),
-        KeyRow(_("Retries"), _count(counts.retries), keys.retries, visit.url("delayed", kind="retries")),
+        KeyRow(_("Retries"), _count(counts.retries), keys.retries, visit.url("delayed", state="retrying")),
         KeyRow(_("Jobs that wait for a permit"), _spread(spreads.parked), keys.parking),
         KeyRow(
             _("Jobs that worker processes hold"),

@@ -21,7 +21,7 @@ from ...store import LastJob, Missed, Past
 from ...timetable import Listed, Listing
 from ..action import Action, Done, NothingToDo, Plan
 from ..entry_form import job_of
-from ..page import Button, Page, Pager, start_of
+from ..page import Button, Page, Pager, buttons, start_of
 from ..text import MESSAGE, Time, duration, from_unix, line, moment, number, reason
 from ..visit import LONGEST, Visit
 
@@ -86,8 +86,6 @@ class SchedulePage(Page):
         now = from_unix(listing.time)
         assert now is not None
         more = len(names) > start + SIZE
-        may = visit.may("change_schedule")
-        actions = (RunEntries, PauseEntries, ResumeEntries, DeleteEntries) if may else ()
         return {
             "now": Time.of(now, now),
             "q": line(visit.text("q"), LONGEST),
@@ -96,8 +94,8 @@ class SchedulePage(Page):
             "left_out": number(listing.left_out) if listing.left_out else "",
             "trouble": [line(text, MESSAGE) for text in past.trouble],
             "pager": Pager.of(visit, start=start, shown=len(shown), total=len(names), more=more, size=SIZE),
-            "buttons": [Button(each.label, visit.url(each.slug)) for each in actions],
-            "add_url": visit.url("schedule/entry") if may else "",
+            "buttons": buttons(visit, [RunEntries, PauseEntries, ResumeEntries, DeleteEntries]),
+            "add_url": visit.url("schedule/entry") if visit.may("change_schedule") else "",
         }
 
 
@@ -127,7 +125,7 @@ def _row(visit: Visit, listed: Listed, past: Past, now: datetime) -> EntryRow:
         overdue=Time.of(overdue, now) if overdue and (now - overdue).total_seconds() > MISSED_AFTER else None,
         last=_last(visit, past.jobs.get(listed.name), now),
         missed=_missed(past.missed.get(listed.name)),
-        buttons=_buttons(visit, listed, key) if may else [],
+        buttons=_buttons(visit, listed, key) if key else [],
     )
 
 
@@ -149,7 +147,7 @@ def _buttons(visit: Visit, listed: Listed, key: str) -> list[Button]:
         actions.insert(0, RunEntries)
     if listed.origin != "settings":
         actions.append(DeleteEntries)
-    return [Button(each.label, visit.url(each.slug), one=key, about=line(listed.name)) for each in actions]
+    return buttons(visit, actions, one=key, about=line(listed.name))
 
 
 def _last(visit: Visit, last: LastJob | None, now: datetime) -> LastRow | None:

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ... import control
-from ...control import JobEnd, Outcome, Result, Target
+from ...control import Outcome, Result, Target
 from ...store import Counters, Worker, WorkerProcessInfo, WorkerTable
 from ..action import Action, Done, NothingToDo, Plan
-from ..page import Button, Page, Pager, start_of
+from ..job_actions import OF_STATE
+from ..page import Page, Pager, buttons, start_of
 from ..text import MESSAGE, Time, line, number
 from ..visit import LONGEST, Visit
 from ..worker_rows import OtherRow, ProcessRow, SlotRow
@@ -55,7 +57,7 @@ class WorkersPage(Page):
             "left_out": _left_out(table),
             "trouble": [line(text, MESSAGE) for text in table.trouble],
             "pager": _pager(visit, pages, at) if len(pages) > 1 or at else None,
-            "buttons": [Button(each.label, visit.url(each.slug)) for each in TELLING if visit.may(each.permission)],
+            "buttons": buttons(visit, TELLING),
         }
 
 
@@ -120,32 +122,32 @@ class _Rows:
         ids = list(dict.fromkeys(ids))
         self._workers: Mapping[str, Worker] = {worker.id: worker for worker in visit.store.workers.some(ids)}
         self._counters: Mapping[str, Counters] = visit.store.stats.of_workers(ids)
-        self._may_end = visit.may(EndJob.permission)
-        self._telling = [each for each in TELLING if visit.may(each.permission)]
 
     def process(self, process: WorkerProcessInfo) -> ProcessRow:
         ids = process.workers[:SLOTS]
         key = process.name if len(process.name) <= LONGEST else ""
         about = line(f"{process.host} {process.name}")
+        possible = [each for each in TELLING if key and process.alive and process.mode not in each.needless]
         return ProcessRow.of(
             process,
             [self._slot(process, self._workers[each]) for each in ids],
             [self._counters[each] for each in ids],
             self._now,
             key=key if process.alive else "",
-            buttons=[
-                Button(each.label, self._visit.url(each.slug), one=key, about=about)
-                for each in self._telling
-                if key and process.alive and process.mode not in each.needless
-            ],
+            buttons=buttons(self._visit, possible, one=key, about=about),
         )
 
     def _slot(self, process: WorkerProcessInfo, worker: Worker) -> SlotRow:
         job_id = worker.job.id if worker.job else ""
-        end = None
-        if self._may_end and process.alive and 0 < len(job_id) <= LONGEST:
-            end = Button(EndJob.label, self._visit.url(EndJob.slug), one=job_id, about=line(job_id))
-        return SlotRow.of(worker, self._counters[worker.id], self._visit, self._now, end)
+        able = OF_STATE["running"] if process.alive and 0 < len(job_id) <= LONGEST else ()
+        ends = buttons(self._visit, able, one=job_id, about=line(job_id))
+        return SlotRow.of(
+            worker,
+            self._counters[worker.id],
+            self._visit,
+            self._now,
+            [replace(end, label=_("End the job")) for end in ends],
+        )
 
     def other(self, worker: str) -> OtherRow:
         return OtherRow.of(self._workers[worker], self._counters[worker], self._visit, self._now)
@@ -299,53 +301,5 @@ class StopWorkersNow(Telling):
 TELLING: tuple[Telling, ...] = (PauseWorkers(), ResumeWorkers(), StopWorkers(), StopWorkersNow())
 
 
-# -- ending jobs -------------------------------------------------------------------------------------------------------
-
-
-class EndJob(Action):
-    """End running jobs, by their ids, wherever they run."""
-
-    slug = "workers/end-job"
-    permission = "stop_job"
-    label = gettext_lazy("End the job")
-    page = "workers"
-
-    def plan(self, visit: Visit) -> Plan:
-        ids = visit.ticked
-        if not ids:
-            raise NothingToDo(_("No job was chosen."))
-        if len(ids) > MOST_JOBS:
-            raise NothingToDo(_("At most %(count)s jobs are ended at once.") % {"count": number(MOST_JOBS)})
-        return Plan(
-            count=len(ids),
-            question=ngettext(
-                "End %(count)s running job? It becomes a failure.",
-                "End %(count)s running jobs? They become failures.",
-                len(ids),
-            )
-            % {"count": number(len(ids))},
-            what=ids,
-            items=[line(job_id) for job_id in ids],
-            grave=True,
-        )
-
-    def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        ends = {job_id: control.end_job(job_id, timeout=TIMEOUT) for job_id in plan.what}
-        text = " ".join(_what_came(job_id, end) for job_id, end in ends.items())
-        return Done(text, level=messages.SUCCESS if all(end.by for end in ends.values()) else messages.WARNING)
-
-
-def _what_came(job_id: str, end: JobEnd) -> str:
-    words = {"job": line(job_id)}
-    if end.by is not None:
-        return _("Ended job %(job)s on %(worker)s.") % {**words, "worker": _told(end.by)}
-    if not end.silent:
-        return _("Job %(job)s runs on no worker any more.") % words
-    return _("Job %(job)s runs on none of the workers that answered. No answer: %(silent)s.") % {
-        **words,
-        "silent": _named(end.silent),
-    }
-
-
 PAGE = WorkersPage()
-ACTIONS: tuple[Action, ...] = (*TELLING, EndJob())
+ACTIONS: tuple[Action, ...] = TELLING

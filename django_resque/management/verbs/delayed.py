@@ -28,7 +28,7 @@ class _Waiting:
 
     @property
     def due(self) -> float:
-        return self.item.second if isinstance(self.item, DelayedJob) else self.item.due
+        return self.item.due
 
     @property
     def raw(self) -> bytes:

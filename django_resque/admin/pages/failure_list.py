@@ -46,7 +46,9 @@ class FailureListPage(Page):
                 visit, start=start, shown=len(found.failures), total=found.total, more=found.more, size=SIZE
             ),
             "buttons": buttons(visit, FAILED),
-            "all_buttons": buttons(visit, FAILED, search.query(), all=True, about=_("all that match")),
+            "all_buttons": buttons(visit, FAILED, search.query(), all=True, about=_("all that match"))
+            if found.failures
+            else [],
         }
 
 

@@ -63,6 +63,7 @@ class QueuePage(Page):
             "now": Time.of(view.time, view.time),
             "name": line(name, LONGEST),
             "named": bool(name),
+            "kept": {"name": line(name, LONGEST)},
             "exists": view.exists,
             "q": line(fits.text, LONGEST),
             "state": view.state,

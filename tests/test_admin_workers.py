@@ -19,7 +19,7 @@ from django_resque.admin.pages import workers
 from django_resque.job import Job
 from django_resque.store import store
 from django_resque.store.working import LONGEST, read_working
-from tests.dashboard import act, page, round_trips, url
+from tests.dashboard import act, page, round_trips, text_of, url
 from tests.test_control import Worker
 
 
@@ -163,7 +163,8 @@ def test_workers_of_other_programs_are_listed_as_such_without_buttons(admin_clie
     assert "node1 mail process 77+1 (unreadable) for " in text
     assert "one of ours, whose process is not registered any more" in text
     content = admin_client.get(url("workers")).content.decode()
-    assert "formaction" not in content
+    assert 'name="one"' not in content
+    assert 'name="tick"' not in content
     assert content.count("resque-alarm") == 1
 
 
@@ -387,6 +388,26 @@ def test_where_a_worker_does_not_answer_nobody_claims_to_know(admin_client: Clie
     assert "1 runs on none of the workers that answered. No answer: bbb222." in text
 
 
+def test_everything_is_paused_and_resumed(admin_client: Client, start, clean_redis: redis.Redis):
+    start()
+    clean_redis.sadd("resque:workers", "ruby1:1:*")
+    content = admin_client.get(url("workers")).content.decode()
+    assert ">Pause everything<" in content
+    question = text_of(admin_client.post(url("workers/pause-everything")))
+    assert f"Pause everything? {clean_redis.scard('resque:workers')} worker" in question
+    assert not store().control.all_paused()
+    assert "Everything is paused: no worker takes jobs." in act(admin_client, "workers/pause-everything")
+    assert store().control.all_paused()
+    assert "Everything is paused already." in act(admin_client, "workers/pause-everything")
+    text = page(admin_client, "workers")
+    assert "All workers are paused: they take no new jobs." in text
+    assert "Resume everything" in text
+    assert "Workers take jobs again." in act(admin_client, "workers/resume-everything")
+    assert not store().control.all_paused()
+    assert "Not everything is paused" in act(admin_client, "workers/resume-everything")
+    assert LogEntry.objects.count() == 2
+
+
 # -- who may -----------------------------------------------------------------------------------------------------------
 
 
@@ -394,7 +415,10 @@ def test_where_a_worker_does_not_answer_nobody_claims_to_know(admin_client: Clie
 @pytest.mark.parametrize(
     ("permission", "buttons"),
     [
-        ("control_worker", {"workers/pause", "workers/stop", "workers/stop-now", "workers/resume"}),
+        (
+            "control_worker",
+            {"workers/pause", "workers/stop", "workers/stop-now", "workers/resume", "workers/pause-everything"},
+        ),
         ("stop_job", {"jobs/end"}),
     ],
 )
@@ -407,5 +431,5 @@ def test_each_sees_the_buttons_that_are_for_him(clean_redis: redis.Redis, permis
     client = Client()
     client.force_login(user)
     content = client.get(url("workers")).content.decode()
-    slugs = [*(f"workers/{name}" for name in ("pause", "resume", "stop", "stop-now")), "jobs/end"]
+    slugs = [*(f"workers/{name}" for name in ("pause", "resume", "stop", "stop-now", "pause-everything")), "jobs/end"]
     assert {slug for slug in slugs if f'formaction="{url(slug)}"' in content} == buttons

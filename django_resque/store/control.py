@@ -87,8 +87,12 @@ class Control:
     @reading()
     def all_paused(self) -> bool:
         """Whether no worker takes jobs."""
-        found = cast("bytes | None", self._client.get(self._keys.pause_all))
-        return (found or b"").strip().lower() == b"true"
+        return says_paused(self._client.get(self._keys.pause_all))
+
+
+def says_paused(found: object) -> bool:
+    """Whether this reply to GET ``pause-all-workers`` says that no worker takes jobs; errors do not."""
+    return isinstance(found, bytes) and found.strip().lower() == b"true"
 
 
 class Replies:

@@ -11,6 +11,7 @@ from typing import Any
 
 from redis import Redis
 
+from .control import says_paused
 from .keys import Keys
 from .reading import reading
 from .scripts import script
@@ -92,7 +93,7 @@ def read_queue_table(client: Redis, keys: Keys) -> QueueTable:
         time=datetime.fromtimestamp(time[0] + time[1] / 1e6, UTC),
         queues=queues,
         count=max(count, len(queues)),
-        all_paused=isinstance(pause, bytes) and pause.strip().lower() == b"true",
+        all_paused=says_paused(pause),
         worker_ids=workers[:WORKERS],
         workers=[worker.partition(":")[2].partition(":")[2] for worker in workers[:WORKERS]],
         worker_count=worker_count,

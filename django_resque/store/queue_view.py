@@ -9,6 +9,7 @@ from typing import Any
 
 from redis import Redis
 
+from .control import says_paused
 from .keys import Keys
 from .queue_table import WORKERS, QueueState, lengths_and_running
 from .reading import reading
@@ -61,7 +62,7 @@ def read_queue_view(client: Redis, keys: Keys, name: str) -> QueueView:
         time=datetime.fromtimestamp(time[0] + time[1] / 1e6, UTC),
         state=QueueState(name, length, oldest, running[name], bool(paused), by),
         exists=bool(exists) or bool(length),
-        all_paused=isinstance(pause, bytes) and pause.strip().lower() == b"true",
+        all_paused=says_paused(pause),
         workers=[worker.partition(":")[2].partition(":")[2] for worker in workers],
         worker_count=worker_count or 0,
         trouble=trouble,

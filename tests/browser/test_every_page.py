@@ -147,7 +147,9 @@ def test_every_action_has_a_button_somewhere(in_browser: InBrowser, full: redis.
 
     def look(page: Page) -> None:
         found: set[str] = set()
-        for address in [*one_address_a_page(), *addresses(TEXT)]:
+        for address in [*one_address_a_page(), *addresses(TEXT), url("workers")]:
+            if address == url("workers"):  # a button for the one, and then for the other
+                full.set("resque:pause-all-workers", "true" if found else "false")
             page.goto(address)
             forms = (
                 "[...document.querySelectorAll('form[method=post][action]')].map(each => each.getAttribute('action'))"

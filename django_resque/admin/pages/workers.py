@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from ... import control
 from ...control import Outcome, Result, Target
@@ -58,6 +58,8 @@ class WorkersPage(Page):
             "trouble": [line(text, MESSAGE) for text in table.trouble],
             "pager": _pager(visit, pages, at) if len(pages) > 1 or at else None,
             "buttons": buttons(visit, TELLING),
+            "all_paused": table.all_paused,
+            "everything": buttons(visit, [ResumeEverything if table.all_paused else PauseEverything]),
         }
 
 
@@ -301,5 +303,58 @@ class StopWorkersNow(Telling):
 TELLING: tuple[Telling, ...] = (PauseWorkers(), ResumeWorkers(), StopWorkers(), StopWorkersNow())
 
 
+# -- all of them -------------------------------------------------------------------------------------------------------
+
+
+class PauseEverything(Action):
+    """Have no worker take jobs, whoever it is."""
+
+    slug = "workers/pause-everything"
+    permission = "control_worker"
+    label = gettext_lazy("Pause everything")
+    page = "workers"
+
+    def plan(self, visit: Visit) -> Plan:
+        table = visit.store.worker_table()
+        if table.all_paused:
+            raise NothingToDo(_("Everything is paused already."))
+        question = ngettext(
+            "Pause everything? %(count)s worker, and whoever starts later, takes no more jobs until everything is"
+            " resumed. What runs is finished.",
+            "Pause everything? %(count)s workers, those of other programs too, and whoever starts later, take no more"
+            " jobs until everything is resumed. What runs is finished.",
+            table.worker_count,
+        )
+        return Plan(table.worker_count, question % {"count": number(table.worker_count)})
+
+    def carry_out(self, visit: Visit, plan: Plan) -> Done:
+        visit.store.ask(visit.store.control.pause_all(True))
+        return Done(_("Everything is paused: no worker takes jobs."))
+
+
+class ResumeEverything(Action):
+    """Have workers take jobs again, but for those that are paused one by one."""
+
+    slug = "workers/resume-everything"
+    permission = "control_worker"
+    label = gettext_lazy("Resume everything")
+    page = "workers"
+
+    def plan(self, visit: Visit) -> Plan:
+        table = visit.store.worker_table()
+        if not table.all_paused:
+            raise NothingToDo(_("Not everything is paused; workers and queues are resumed one by one."))
+        question = ngettext(
+            "Resume everything? %(count)s worker takes jobs again, unless it is paused itself.",
+            "Resume everything? %(count)s workers take jobs again, but for those that are paused themselves.",
+            table.worker_count,
+        )
+        return Plan(table.worker_count, question % {"count": number(table.worker_count)})
+
+    def carry_out(self, visit: Visit, plan: Plan) -> Done:
+        visit.store.ask(visit.store.control.pause_all(False))
+        return Done(_("Workers take jobs again."))
+
+
 PAGE = WorkersPage()
-ACTIONS: tuple[Action, ...] = TELLING
+ACTIONS: tuple[Action, ...] = (*TELLING, PauseEverything(), ResumeEverything())

@@ -145,17 +145,20 @@ def test_each_question_is_accessible_too(in_browser: InBrowser, full: redis.Redi
 def test_every_action_has_a_button_somewhere(in_browser: InBrowser, full: redis.Redis):
     """Or a form; but for those that need what is not in this store."""
 
+    forms = "[...document.querySelectorAll('form[method=post][action]')].map(each => each.getAttribute('action'))"
+
     def look(page: Page) -> None:
         found: set[str] = set()
-        for address in [*one_address_a_page(), *addresses(TEXT), url("workers")]:
-            if address == url("workers"):  # a button for the one, and then for the other
-                full.set("resque:pause-all-workers", "true" if found else "false")
+
+        def collect(address: str) -> None:
             page.goto(address)
-            forms = (
-                "[...document.querySelectorAll('form[method=post][action]')].map(each => each.getAttribute('action'))"
-            )
             for action in [*page.locator("[formaction]").evaluate_all(FORM_ACTIONS), *page.evaluate(forms)]:
                 found.add(action.partition("?")[0])
+
+        for address in [*one_address_a_page(), *addresses(TEXT)]:
+            collect(address)
+        full.set("resque:pause-all-workers", "true")
+        collect(url("workers"))
         assert {url(action.slug) for action in ACTIONS} - found == set()
 
     in_browser(look)

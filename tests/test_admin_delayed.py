@@ -206,7 +206,7 @@ def test_one_is_run_now(admin_client: Client, clean_redis: redis.Redis):
     assert clean_redis.lrange("resque:queue:mail", 0, -1) == [second]
     assert clean_redis.lrange(f"resque:delayed:{SECOND}", 0, -1) == [first]
     entry = LogEntry.objects.get()
-    assert str(entry.object_repr) == f"1 job is in its queue now. act {jobs[1].id}"
+    assert str(entry.object_repr) == f"1 job is in its queue now. act {jobs[1].id} mail"
     assert "tell" not in entry.object_repr + entry.get_change_message()
 
 
@@ -248,6 +248,44 @@ def test_all_retries_that_match_are_run_or_deleted(admin_client: Client, clean_r
     assert "Deleted 3 jobs." in act(admin_client, "delayed/cancel", {"all": "yes"}, state="retrying")
     assert clean_redis.exists("resque:django:retries") == 0
     assert clean_redis.zcard(SCHEDULE) == 1
+
+
+@pytest.mark.parametrize("q", ["names no queue", "not JSON", "1000", "None", "ACT", "mail"])
+def test_all_that_match_are_those_that_are_shown(admin_client: Client, clean_redis: redis.Redis, q: str):
+    delay(
+        clean_redis,
+        SECOND,
+        b"garbage",
+        b'{"class":"act","args":[1e3],"queue":"mail"}',
+        b'{"class":"act","args":[null],"queue":"mail"}',
+        b'{"class":"act","args":["not JSON, names no queue"]}',
+        Job("act", ("1000", "None"), queue="mail").delayed_item(),
+    )
+    shown = len(look(admin_client, q=q))
+    asked = text_of(admin_client.post(url("delayed/cancel", q=q), {"all": "yes"}, follow=True))
+    assert (f"Delete {shown} job" if shown else "There is no such job any more.") in asked
+
+
+def test_a_text_that_is_too_long_means_the_same_to_the_page_and_to_its_buttons(
+    admin_client: Client, clean_redis: redis.Redis
+):
+    enqueue_in(60, "act", "tell", "x" * 1_000)
+    enqueue_in(60, "act", "tell", "y")
+    q = "x" * 1_500
+    content = admin_client.get(url("delayed", q=q)).content.decode()
+    assert f'formaction="{url("delayed/cancel", q=q)}"' in content
+    assert "Delete 1 job?" in text_of(admin_client.post(url("delayed/cancel", q=q), {"all": "yes"}))
+
+
+def test_what_narrows_the_list_is_told_and_can_be_dropped(admin_client: Client, clean_redis: redis.Redis):
+    enqueue_in(60, "mailing", "send_sign_up_email", 42)
+    enqueue_in(60, "act", "tell", "key")
+    query = {"command": "mailing", "queue": "mail", "since": "1h"}
+    text = page(admin_client, "delayed", **query)
+    assert "Delayed jobs: mailing, queue mail, enqueued within an hour" in text
+    assert "act tell" not in text
+    assert f'<a href="{url("delayed")}">Show all</a>' in admin_client.get(url("delayed", **query)).content.decode()
+    assert "Show all" not in page(admin_client, "delayed")
 
 
 def test_garbage_can_be_deleted_and_goes_nowhere_else(admin_client: Client, clean_redis: redis.Redis):

@@ -375,7 +375,7 @@ def test_one_is_retried(admin_client: Client, some: list[bytes], clean_redis: re
     (payload,) = clean_redis.lrange("resque:queue:low", 0, -1)
     assert Job.from_payload(payload, "low") == Failure.from_record(some[3]).job
     entry = LogEntry.objects.get()
-    assert entry.object_repr == f"Retried 1 failure. clean {Failure.from_record(some[3]).job_id}"
+    assert entry.object_repr == f"Retried 1 failure. clean {Failure.from_record(some[3]).job_id} low"
     assert entry.get_change_message().startswith("failures/retry: Retry 1 failure?")
 
 
@@ -528,6 +528,35 @@ def test_how_far_a_search_comes_does_not_depend_on_what_is_hidden(
     monkeypatch.setattr(failure_search, "MOST_READ", 3)
     for q in (SECRET, "nowhere", "ada"):
         assert "Only the newest 3 of 4 failures were looked through." in page(onlooker, "failures/list", q=q)
+
+
+def test_a_search_takes_the_same_pains_whether_what_is_hidden_fits_or_not(
+    onlooker: Client, secret: list[bytes], monkeypatch
+):
+    read: list[Failure] = []
+    shown = failure_search.shown_text
+    monkeypatch.setattr(failure_search, "shown_text", lambda *given: read.append(given[0]) or shown(*given))
+    pains = []
+    for q in (SECRET, SECRET[:-1] + "x"):
+        page(onlooker, "failures/list", q=q)
+        page(onlooker, "jobs", state="failed", q=q)
+        onlooker.post(url("failures/discard", q=q), {"all": "yes"})
+        pains.append(len(read))
+        read.clear()
+    assert pains[0] == pains[1] == 3 * len(secret)
+
+
+def test_so_many_are_meant_as_are_looked_through_where_something_is_hidden(
+    onlooker: Client, clean_redis: redis.Redis, monkeypatch
+):
+    monkeypatch.setattr(failure_search, "MOST_VEILED", 3)
+    for number in range(5):
+        fail(clean_redis, "send", number)
+    text = text_of(onlooker.post(url("failures/discard", q="send"), {"all": "yes"}))
+    assert "Discard 3 failures?" in text
+    assert "Not all were looked through: there are too many." in text
+    assert "Discarded 3 failures." in act(onlooker, "failures/discard", {"all": "yes"}, q="send")
+    assert clean_redis.llen(FAILED) == 2
 
 
 # -- what it costs -----------------------------------------------------------------------------------------------------

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
+import sys
 import time
 from datetime import UTC, datetime, timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -394,7 +397,7 @@ def test_queued_jobs_are_deleted(admin_client: Client, clean_redis: redis.Redis)
     assert clean_redis.lrange("resque:queue:mail", 0, -1) == [raws[1]]
     assert clean_redis.exists("resque:queue:low-mail") == 0
     first, last = (Job.from_payload(raw, "mail").id for raw in (raws[0], other))
-    note = f"Deleted 3 jobs. act {first}, {sha1(raws[2])[:12]}, act {last}"
+    note = f"Deleted 3 jobs. act {first} mail, {sha1(raws[2])[:12]} mail, act {last} low-mail"
     assert LogEntry.objects.get().object_repr == note
     assert "There is no such job any more." in act(admin_client, "jobs/delete", ticked)
 
@@ -421,7 +424,7 @@ def test_jobs_to_come_are_run_now(admin_client: Client, clean_redis: redis.Redis
     assert clean_redis.exists("resque:queue:mail") == 0
     assert "2 jobs are in their queues now." in act(admin_client, "delayed/run", {"tick": keys[:2]})
     assert clean_redis.llen("resque:queue:mail") == 2
-    told_of = f"2 jobs are in their queues now. act {jobs[0].id}, act {jobs[1].id}"
+    told_of = f"2 jobs are in their queues now. act {jobs[0].id} mail, act {jobs[1].id} mail"
     assert LogEntry.objects.get().object_repr == told_of
     assert "There is no such job any more." in act(admin_client, "delayed/run", {"tick": keys[:2]})
     assert "1 job is in its queue now." in act(admin_client, "delayed/run", {"all": "yes"}, state=state, q="act 2")
@@ -439,6 +442,50 @@ def test_jobs_to_come_are_cancelled(admin_client: Client, clean_redis: redis.Red
     assert "Deleted 2 jobs." in act(admin_client, "delayed/cancel", {"all": "yes"}, state=state, command="act")
     assert (store().delayed.count(), store().retries.count()) == (0, 0)
     assert clean_redis.exists("resque:queue:mail") == 0
+
+
+@pytest.mark.parametrize(
+    ("state", "slug", "query"),
+    [
+        ("queued", "jobs/delete", {"queue": " mail"}),
+        ("scheduled", "delayed/cancel", {"from": "2000000000"}),
+        ("failed", "failures/discard", {"exception": "KeyError"}),
+        ("failed", "failures/discard", {"none": "exception"}),
+    ],
+)
+def test_buttons_for_all_mean_what_the_page_shows(
+    admin_client: Client, clean_redis: redis.Redis, state: str, slug: str, query: dict[str, str]
+):
+    push(clean_redis, job("shown"), queue=" mail")
+    push(clean_redis, job("other"))
+    delay(clean_redis, job("shown"), 2_000_000_000)
+    delay(clean_redis, job("other"), 1_999_999_999)
+    fail(clean_redis, job("other"))
+    fail(clean_redis, job("shown"), exception="" if "none" in query else "KeyError")
+    content = admin_client.get(url("jobs", state=state, **query)).content.decode()
+    assert "act shown" in content
+    assert "act other" not in content
+    address = re.search(rf'formaction="([^"]*/{slug}/[^"]*)" name="all"', content)
+    assert address
+    question = text_of(admin_client.post(unescape(address[1]), {"all": "yes"}))
+    assert "1 job?" in question or "1 failure?" in question
+    assert "act shown" in question
+
+
+def test_where_not_all_is_looked_through_the_question_says_so(
+    admin_client: Client, clean_redis: redis.Redis, monkeypatch
+):
+    monkeypatch.setattr(sys.modules["django_resque.store.job_counts"], "NAMES", 50)
+    for number in range(300):  # Redis gives small sets whole
+        push(clean_redis, job(), queue=f"queue{number}")
+        run(clean_redis, job(), f"box1~k3f9ad-{number}:42:mail")
+        clean_redis.sadd("resque:django:parking", f"key{number}")
+        clean_redis.rpush(f"resque:django:parked:key{number}", b"low\n" + job().payload())
+    for slug, state in (("jobs/delete", "queued"), ("jobs/delete", "parked"), ("jobs/end", "running")):
+        question = text_of(admin_client.post(url(slug, state=state), {"all": "yes"}))
+        assert "Not all were looked through: there are too many." in question, (slug, state)
+    question = text_of(admin_client.post(url("jobs/delete", state="queued", queue="queue1"), {"all": "yes"}))
+    assert "Not all were looked through" not in question
 
 
 def test_where_a_queue_is_no_list_its_jobs_stay(admin_client: Client, clean_redis: redis.Redis):
@@ -484,7 +531,7 @@ def test_a_running_job_is_ended_and_becomes_a_failure(admin_client: Client, work
     assert "Ended 1 job." in text
     until(lambda: store().failures.count() == 1)
     assert ended.id in page(admin_client, "jobs", state="failed")
-    assert LogEntry.objects.get().object_repr == f"Ended 1 job. act {ended.id}"
+    assert LogEntry.objects.get().object_repr == f"Ended 1 job. act {ended.id} default"
 
 
 def test_one_that_no_worker_knows_is_told(admin_client: Client, clean_redis: redis.Redis):

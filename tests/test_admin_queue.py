@@ -191,7 +191,7 @@ def test_the_jobs_that_are_ticked_are_deleted(admin_client: Client, clean_redis:
     assert waiting(clean_redis) == [raws[0], raws[2]]
     assert json.loads(clean_redis.get(f"resque:job:{jobs[1].id}:status"))["outcome"] == "cancelled"
     entry = LogEntry.objects.get()
-    assert entry.object_repr == f"Deleted 2 jobs. mailing {jobs[1].id}, mailing {jobs[3].id}"
+    assert entry.object_repr == f"Deleted 2 jobs. mailing {jobs[1].id} mail, mailing {jobs[3].id} mail"
     assert "Hello" not in entry.object_repr + entry.get_change_message()
 
 
@@ -251,7 +251,7 @@ def test_jobs_go_to_another_queue_that_is_asked_for(admin_client: Client, clean_
     assert waiting(clean_redis, "low") == [raws[0], raws[2]]
     assert waiting(clean_redis) == [raws[1]]
     assert clean_redis.sismember("resque:queues", "low")
-    note = f"Moved 2 jobs to the queue low. mailing {jobs[0].id}, mailing {jobs[2].id}"
+    note = f"Moved 2 jobs to the queue low. mailing {jobs[0].id} mail, mailing {jobs[2].id} mail"
     assert LogEntry.objects.get().object_repr == note
 
 

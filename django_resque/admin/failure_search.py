@@ -155,6 +155,13 @@ def _with_text(visit: Visit, which: FailureFilter, start: int) -> Found:
     return Found(found[start : start + SIZE], None if more or said else len(found), more, said)
 
 
+def veiled(visit: Visit, which: FailureFilter) -> tuple[list[Failure], bool]:
+    """Those of the newest `MOST_VEILED` that fit, where sensitive values are hidden, and whether these are all."""
+    end = visit.store.failures.tail()
+    some = map(Failure.from_record, end.elements[:MOST_VEILED])
+    return [failure for failure in some if which(failure)], end.count <= MOST_VEILED
+
+
 def notes(table: FailureTable) -> Sequence[str]:
     """What was not looked at, if anything."""
     said = []

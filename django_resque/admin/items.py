@@ -142,6 +142,11 @@ def running(worker: Worker) -> Item | None:
     )
 
 
+def unknown(job_id: str) -> Item:
+    """A job of which nothing but its id is known."""
+    return Item(key=job_id, raw=b"", job=None, id=job_id, command="", queue="", came=None, time=None)
+
+
 def ended(raw: bytes) -> Item:
     """The status of a job that has ended. Its arguments are not in it."""
     seen = Seen.from_json(raw)

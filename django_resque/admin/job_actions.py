@@ -17,12 +17,13 @@ from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
 
 from .. import control
 from ..failure import Failure
+from ..job import digest
 from ..moments import LAST_SECOND, due_second
-from ..store import FailureFilter
+from ..store import FailureFilter, Taken
 from ..store.failures import why_not_retried
 from . import items, queued, waiting
 from .action import Action, Done, NothingToDo, Plan
-from .failure_search import FailureSearch
+from .failure_search import FailureSearch, veiled
 from .forms import TextForm
 from .items import Item, Later
 from .job_filter import JobFilter
@@ -37,8 +38,8 @@ LOGGED = 3
 """Jobs that the log names."""
 IN_LOG = 60
 """Characters of a name in the log."""
-OF_KEY = 12
-"""Characters of a key in the log, where there is no id."""
+OF_SHA = 12
+"""Characters of an SHA-1 in the log, where there is no id."""
 TIMEOUT = 5.0
 """Seconds that a visitor waits for the end of one job."""
 PATIENCE = 20.0
@@ -78,20 +79,22 @@ def told(count: int, what: str) -> list[str]:
     return [texts[what] % {"count": number(count)}]
 
 
-def done(text: str, others: Sequence[str], meant: Meant) -> Done:
-    """What is said of it. The log also has what was asked for, or commands and ids of the first ones, and never
-    arguments."""
+def done(text: str, count: int, others: Sequence[str], meant: Meant) -> Done:
+    """What is said of so many with which it was done; ``text`` states their ``count`` and whatever else. The log also
+    has what was asked for, or commands, ids and queues of the first ones, and never arguments."""
     message = " ".join([text, *others])
     names = meant.words or ", ".join(_name(item) for item in islice(meant.items, LOGGED))
-    return Done(message, f"{message} {names}".strip(), messages.WARNING if others else messages.SUCCESS)
+    return Done(message, f"{message} {names}".strip(), messages.WARNING if others or not count else messages.SUCCESS)
 
 
 def _name(item: Item) -> str:
-    return " ".join(line(text, IN_LOG) for text in (item.command, item.id or item.key[:OF_KEY]) if text)
+    names = item.command, item.id or digest(item.raw)[:OF_SHA], item.queue
+    return " ".join(line(name, IN_LOG) for name in names if name)
 
 
 def _in_words(item: Item, redactor: Redactor) -> str:
-    return " · ".join(filter(None, (item.line(redactor), item.note(redactor))))
+    seen = item.line(redactor) if item.command or item.raw else line(item.id)
+    return " · ".join(filter(None, (seen, item.note(redactor))))
 
 
 class OnJobs(Action):
@@ -149,6 +152,10 @@ def _fits(visit: Visit) -> JobFilter:
 # -- in queues, or waiting for a permit --------------------------------------------------------------------------------
 
 
+def deleted_so_many(count: int) -> str:
+    return ngettext("Deleted %(count)s job.", "Deleted %(count)s jobs.", count) % {"count": number(count)}
+
+
 class Delete(OnJobs):
     """Take jobs out of where they wait."""
 
@@ -167,20 +174,20 @@ class Delete(OnJobs):
 
     def matching(self, visit: Visit) -> Meant:
         permit = visit.text("state") == "parked"
-        fits = _fits(visit)
-        where = piles(visit.store.job_counts(), fits.queue, permit=permit)
-        return self._meant(*queued.matching(visit.store, where, fits))
+        fits, counts = _fits(visit), visit.store.job_counts()
+        found, whole = queued.matching(visit.store, piles(counts, fits.queue, permit=permit), fits)
+        more = counts.more_parked if permit else counts.more_queues and not fits.queue
+        return replace(self._meant(found), whole=whole and not more, words=fits.in_words())
 
     @staticmethod
-    def _meant(found: Mapping[queued.Pile, Sequence[bytes]], whole: bool = True) -> Meant:
+    def _meant(found: Mapping[queued.Pile, Sequence[bytes]]) -> Meant:
         those = (pile.item(raw) for pile, elements in found.items() for raw in elements)
-        return Meant(sum(map(len, found.values())), those, found, whole=whole)
+        return Meant(sum(map(len, found.values())), those, found)
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         meant: Meant = plan.what
         deleted = sum(pile.delete(visit.store, elements) for pile, elements in meant.what.items())
-        text = ngettext("Deleted %(count)s job.", "Deleted %(count)s jobs.", deleted) % {"count": number(deleted)}
-        return done(text, told(meant.gone + meant.count - deleted, "gone"), meant)
+        return done(deleted_so_many(deleted), deleted, told(meant.gone + meant.count - deleted, "gone"), meant)
 
 
 # -- delayed, or to be tried again -------------------------------------------------------------------------------------
@@ -196,11 +203,13 @@ class OnLater(OnJobs):
         return self._meant(waiting.named(visit.store, visit.ticked))
 
     def matching(self, visit: Visit) -> Meant:
-        return self._meant(*waiting.matching(visit.store, _fits(visit), retries=visit.text("state") == "retrying"))
+        fits = _fits(visit)
+        found, whole = waiting.matching(visit.store, fits, retries=visit.text("state") == "retrying")
+        return replace(self._meant(found), whole=whole, words=fits.in_words())
 
-    def _meant(self, found: Sequence[Later], whole: bool = True) -> Meant:
+    def _meant(self, found: Sequence[Later]) -> Meant:
         able = [each for each in found if self.can(items.later(each))]
-        return Meant(len(able), map(items.later, able), able, unfit=len(found) - len(able), whole=whole)
+        return Meant(len(able), map(items.later, able), able, unfit=len(found) - len(able))
 
 
 class RunNow(OnLater):
@@ -222,8 +231,7 @@ class RunNow(OnLater):
         meant: Meant = plan.what
         taken = waiting.run(visit.store, meant.what)
         text = ngettext("%(count)s job is in its queue now.", "%(count)s jobs are in their queues now.", taken.done)
-        others = [*told(meant.gone + taken.gone, "gone"), *told(taken.stuck, "stuck")]
-        return done(text % {"count": number(taken.done)}, others, meant)
+        return done(text % {"count": number(taken.done)}, taken.done, _left(meant, taken), meant)
 
 
 class MomentForm(TextForm):
@@ -291,8 +299,7 @@ class Reschedule(OnLater):
         when = from_unix(second)
         text = ngettext("%(count)s job is due %(when)s now.", "%(count)s jobs are due %(when)s now.", taken.done)
         words = {"count": number(taken.done), "when": moment(when) if when else number(second)}
-        others = [*told(meant.gone + taken.gone, "gone"), *told(taken.stuck, "stuck")]
-        return done(text % words, others, meant)
+        return done(text % words, taken.done, _left(meant, taken), meant)
 
 
 class Cancel(OnLater):
@@ -306,8 +313,11 @@ class Cancel(OnLater):
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         meant: Meant = plan.what
         taken = waiting.cancel(visit.store, meant.what)
-        text = ngettext("Deleted %(count)s job.", "Deleted %(count)s jobs.", taken.done) % {"count": number(taken.done)}
-        return done(text, told(meant.gone + taken.gone, "gone"), meant)
+        return done(deleted_so_many(taken.done), taken.done, _left(meant, taken), meant)
+
+
+def _left(meant: Meant, taken: Taken) -> list[str]:
+    return [*told(meant.gone + taken.gone, "gone"), *told(taken.stuck, "stuck")]
 
 
 # -- running -----------------------------------------------------------------------------------------------------------
@@ -328,16 +338,15 @@ class End(OnJobs):
     )
 
     def named(self, visit: Visit) -> Meant:
-        found = [item for item in self._running(visit, JobFilter(visit.redactor)) if item.key in visit.ticked]
-        return Meant(len(visit.ticked), found, visit.ticked)
+        ids = visit.ticked
+        known = {item.key: item for item in running(visit.store, visit.store.job_counts(), JobFilter(visit.redactor))}
+        return Meant(len(ids), [known.get(each) or items.unknown(each) for each in ids], ids)
 
     def matching(self, visit: Visit) -> Meant:
-        found = self._running(visit, _fits(visit))
-        return Meant(len(found), found, [item.key for item in found])
-
-    @staticmethod
-    def _running(visit: Visit, fits: JobFilter) -> list[Item]:
-        return [item for item in running(visit.store, visit.store.job_counts(), fits) if item.key]
+        fits, counts = _fits(visit), visit.store.job_counts()
+        found = [item for item in running(visit.store, counts, fits) if item.key]
+        ids = [item.key for item in found]
+        return Meant(len(found), found, ids, whole=not counts.more_workers, words=fits.in_words())
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         meant: Meant = plan.what
@@ -353,7 +362,7 @@ class End(OnJobs):
             silent.update(dict.fromkeys(result.target.name for result in end.silent))
         text = ngettext("Ended %(count)s job.", "Ended %(count)s jobs.", ended) % {"count": number(ended)}
         others = [*_not_ended(gone, list(silent)), *told(meant.count - ended - gone, "later")]
-        return done(text, others, meant)
+        return done(text, ended, others, meant)
 
 
 def _not_ended(count: int, silent: Sequence[str]) -> list[str]:
@@ -384,20 +393,23 @@ class OnFailures(OnJobs):
 
     def matching(self, visit: Visit) -> Meant:
         search = FailureSearch.of(visit)
+        words = search.in_words() or _("all")
         which = search.filter(visit.time(), visit.redactor)
-        meant = self._meant(visit.store.failures.iterate(which), which)
-        return replace(meant, words=search.in_words() or _("all"))
+        if search.q and not visit.redactor.reveal:
+            found, whole = veiled(visit, which)
+            return replace(self._meant(found, found), whole=whole, words=words)
+        return replace(self._meant(visit.store.failures.iterate(which), which), words=words)
 
     def _meant(self, found: Iterable[Failure], what: Any) -> Meant:
         count = unfit = 0
         first: list[Item] = []
-        for item in map(items.failed, found):
-            if not self.can(item):
+        for failure in found:
+            if self.moves and why_not_retried(failure):
                 unfit += 1
                 continue
             count += 1
             if len(first) < SHOWN:
-                first.append(item)
+                first.append(items.failed(failure))
         return Meant(count, first, what, unfit)
 
 
@@ -427,7 +439,7 @@ class Retry(OnFailures):
         text = ngettext("Retried %(count)s failure.", "Retried %(count)s failures.", found.retried)
         gone = meant.gone + found.seen - found.retried - found.refused
         others = [*told(found.refused, "refused"), *told(gone, "gone")]
-        return done(text % {"count": number(found.retried)}, others, meant)
+        return done(text % {"count": number(found.retried)}, found.retried, others, meant)
 
 
 class Discard(OnFailures):
@@ -450,7 +462,7 @@ class Discard(OnFailures):
         count = failures.discard_all(which) if is_filter else failures.discard_many(which)
         text = ngettext("Discarded %(count)s failure.", "Discarded %(count)s failures.", count)
         gone = 0 if is_filter else meant.gone + meant.count - count
-        return done(text % {"count": number(count)}, told(gone, "gone"), meant)
+        return done(text % {"count": number(count)}, count, told(gone, "gone"), meant)
 
 
 DELAYED: Sequence[OnJobs] = (RunNow(), Reschedule(), Cancel())

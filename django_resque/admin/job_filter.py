@@ -7,10 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+from django.utils.translation import gettext as _
+
 from ..moments import LAST_SECOND
 from .items import Item
 from .redaction import Redactor
-from .text import LINE
+from .text import LINE, line
 from .visit import Visit
 
 SPANS = {"1h": 3_600, "24h": 86_400, "7d": 7 * 86_400}
@@ -30,8 +32,8 @@ T = TypeVar("T")
 @dataclass(frozen=True, slots=True)
 class JobFilter:
     """Jobs of this ``queue`` and this ``command``, that came at ``since`` or later, whose time is not before ``start``
-    (unix times), and in whose line, id, worker or note ``text`` stands, whatever its case: as it is in Redis, and as
-    far as the visitor gets to see it. What is empty does not matter."""
+    (unix times), and in whose line, id, worker or note ``text`` stands, whatever its case, as far as the visitor gets
+    to see it. What is empty does not matter."""
 
     redactor: Redactor
     queue: str = ""
@@ -51,6 +53,12 @@ class JobFilter:
     def is_empty(self) -> bool:
         """Whether all jobs are meant."""
         return not (self.queue or self.command or self.since or self.text or self.start is not None)
+
+    def in_words(self) -> str:
+        """The same for the log, in which what is looked for may be too much."""
+        said = [f"{name}={line(value)}" for name, value in (("queue", self.queue), ("command", self.command)) if value]
+        said += [f"{name}={at:.0f}" for name, at in (("since", self.since), ("from", self.start)) if at is not None]
+        return ", ".join([*said, *([_("with a text")] if self.text else [])]) or _("all")
 
     def __call__(self, item: Item) -> bool:
         return (

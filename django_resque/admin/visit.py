@@ -96,10 +96,13 @@ class Visit:
         asked = {key: value for key, value in {**(query or {}), **more}.items() if value not in (None, "")}
         return f"{path}?{urlencode(asked)}" if asked else path
 
+    def asked(self, **changes: Any) -> Mapping[str, Any]:
+        """What stands in the address, with other parameters; None leaves one out."""
+        return {**self.request.GET.dict(), **changes}
+
     def here(self, **changes: Any) -> str:
         """This page with other parameters; None leaves one out."""
-        asked = {**self.request.GET.dict(), **changes}
-        kept = {key: value for key, value in asked.items() if value not in (None, "")}
+        kept = {key: value for key, value in self.asked(**changes).items() if value not in (None, "")}
         return f"?{urlencode(kept)}" if kept else self.request.path
 
     @property

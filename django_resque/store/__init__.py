@@ -21,7 +21,7 @@ from .control import Control, Replies
 from .counts import Counts, Spread, read_counts
 from .dead_state import DeadState, Forgotten
 from .delayed import Cancelled, Delayed, DelayedJob, Due, Health, Promoted, Promotion, Taken
-from .ends import End, read_head, read_tail
+from .ends import End, read_head
 from .failure_filter import FailureFilter
 from .failure_table import FailureHead, FailureTable, read_failure_table
 from .failures import Failures, Retried
@@ -256,10 +256,6 @@ class Store:
     def recent_head(self) -> End:
         """The statuses of the jobs that ended last, the last one to end first, in the same way."""
         return read_head(self.client, self.keys.recent)
-
-    def failure_tail(self) -> End:
-        """The newest failure records, the newest first, in the same way."""
-        return read_tail(self.client, self.keys.failed)
 
     def reservations(self, process: str, identity: str) -> Reservations:
         """The requests of the worker process of this name; ``identity`` is what others on its machine tell it by."""

@@ -21,8 +21,8 @@ class FailureFilter:
     ``command``: empty for those without a job that could be read. ``exception``: the name of a class, with or without
     what stands before its last ``.`` ``:`` or ``\\``; ``exactly``: all that the record gives for one. ``since``: an
     aware datetime; what has no time that could be read is left out. ``text`` is looked for, whatever its case, in what
-    the record says, arguments and backtrace included; where a reader is shown something else, as ``shown`` gives it,
-    it must stand there too.
+    the record says, arguments and backtrace included; where a reader is shown something else, as ``shown`` gives it, in
+    that alone: not even the time that it takes depends on what is hidden.
     """
 
     command: str | None = None
@@ -50,10 +50,7 @@ class FailureFilter:
     def _says(self, failure: Failure) -> bool:
         if self.text is None:
             return True
-        wanted = self.text.casefold()
-        return wanted in text_of(failure).casefold() and (
-            self.shown is None or wanted in self.shown(failure).casefold()
-        )
+        return self.text.casefold() in (self.shown or text_of)(failure).casefold()
 
     def may_be_in(self, raw: bytes) -> bool:
         """Whether it is worth while to read this record, which costs ten times as much."""
@@ -63,7 +60,7 @@ class FailureFilter:
             longest.encode() in raw
             for word in (self.command, self.exception, self.exactly, self.queue)
             if word and (longest := _longest(word))
-        ) and (not self.text or _folded(self.text).encode() in _folded_record(raw))
+        ) and (not self.text or self.shown is not None or _folded(self.text).encode() in _folded_record(raw))
 
 
 def _longest(text: str) -> str:

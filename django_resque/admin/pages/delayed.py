@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,9 +17,9 @@ from ...moments import LAST_SECOND
 from ...store import Health, Stretch
 from .. import items
 from ..action import Action
-from ..items import Item, Later
+from ..items import Later
 from ..job_actions import DELAYED, OF_STATE
-from ..job_filter import JobFilter
+from ..job_filter import JobFilter, sift
 from ..job_rows import JobRow
 from ..page import Page, Pager, buttons, start_of
 from ..text import MESSAGE, Time, from_unix, line, moment, number, reason
@@ -31,7 +31,6 @@ COMMANDS = 12
 """Commands that are counted by name."""
 RETRYING = "retrying"
 """The state that is not the usual one here."""
-FILTERS = ("command", "queue", "since", "q", "from")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,34 +55,35 @@ class DelayedPage(Page):
         retries = visit.text("state") == RETRYING
         fits = JobFilter.of(visit, health.time)
         stretch, trouble = _stretch(visit, fits, health, retries=retries)
-        those = list(map(items.later, stretch.items))
-        found = [item for item in those if fits(item)]
         first = start_of(visit, SIZE)
-        shown = found[first : first + SIZE]
-        more = len(found) > first + SIZE
+        rest = replace(fits, start=None)  # from there on it was read
+        found = sift(stretch.items, lambda each: each.raw, items.later, rest, start=first, size=SIZE)
+        left = stretch.left if found.more or found.looked == len(stretch.items) else stretch.items[found.looked].due
+        shown = [item for _place, item in found.shown]
         now = from_unix(stretch.time) or datetime.now(timezone.get_current_timezone())
         actions = OF_STATE[RETRYING if retries else "scheduled"]
-        asked = {"state": RETRYING if retries else "", **{name: visit.name(name) for name in FILTERS}}
+        asked = visit.asked(p=None)  # an action is about what this page shows
         return {
             "now": Time.of(now, now),
             "kinds": _kinds(visit, retries=retries),
             "retries": retries,
             "q": line(fits.text, LONGEST),
-            "command": line(fits.command, LONGEST),
             "filtered": not fits.is_empty,
-            "kept": {name: value for name, value in asked.items() if name != "q"},
+            "narrowed": _narrowed(visit, fits),
+            "all_url": visit.url(self.slug, state=RETRYING if retries else ""),
+            "kept": {name: line(value, LONGEST) for name, value in visit.asked(p=None, q=None).items() if value},
             "rows": [JobRow.of(item, visit, now, to_come=True, actions=actions) for item in shown],
             "time_title": _("Due in"),
             "columns": ("queue", "exact", "attempt") if retries else ("queue", "exact"),
-            "counts": _counts(visit, those),
-            "looked": _looked_through(stretch),
-            "later": _later(visit, stretch, fits.start, now),
+            "counts": _counts(visit, stretch.items),
+            "looked": _looked_through(found.looked) if left is not None else "",
+            "later": _later(visit, stretch, left, fits.start),
             "earlier": visit.here(**{"from": None, "p": None}) if fits.start is not None else "",
             "notices": _notices(health),
             "trouble": trouble,
-            "pager": Pager.of(visit, start=first, shown=len(shown), total=len(found), more=more, size=SIZE),
+            "pager": Pager.of(visit, start=first, shown=len(shown), total=found.total, more=found.more, size=SIZE),
             "buttons": buttons(visit, actions),
-            "all_buttons": buttons(visit, actions, asked, all=True) if found else [],
+            "all_buttons": buttons(visit, actions, asked, all=True) if shown else [],
         }
 
 
@@ -110,9 +110,19 @@ def _kinds(visit: Visit, *, retries: bool) -> list[dict[str, Any]]:
     ]
 
 
-def _counts(visit: Visit, those: Sequence[Item]) -> list[Count]:
+def _narrowed(visit: Visit, fits: JobFilter) -> str:
+    """What the jobs have in common that are shown, beside a text."""
+    since = {"1h": _("enqueued within an hour"), "24h": _("within a day"), "7d": _("within a week")}
+    found = [line(fits.command, LONGEST)]
+    if fits.queue:
+        found.append(_("queue %(name)s") % {"name": line(fits.queue, LONGEST)})
+    found.append(since.get(visit.text("since"), ""))
+    return ", ".join(filter(None, found))
+
+
+def _counts(visit: Visit, those: Sequence[Later]) -> list[Count]:
     """The commands with the most jobs, and how many these are."""
-    found = Counter(item.command for item in those if item.command)
+    found = Counter(each.job.command for each in those if each.job is not None)
     chosen = visit.text("command")
     return [
         Count(
@@ -126,27 +136,23 @@ def _counts(visit: Visit, those: Sequence[Item]) -> list[Count]:
     ]
 
 
-def _looked_through(stretch: Stretch[Later]) -> str:
-    """Empty when all there is was looked through."""
-    if stretch.left is None:
-        return ""
-    count = len(stretch.items)
+def _looked_through(count: int) -> str:
     return ngettext(
         "%(count)s was looked through: there are more.", "%(count)s were looked through: there are more.", count
     ) % {"count": number(count)}
 
 
-def _later(visit: Visit, stretch: Stretch[Later], start: int | None, now: datetime) -> tuple[str, str] | None:
-    """Where the rest is, and from when on; the address is empty when so many are due in one second that there is no
-    way to the others."""
-    if stretch.left is None:
+def _later(visit: Visit, stretch: Stretch[Later], left: float | None, start: int | None) -> tuple[str, str] | None:
+    """Where the rest is, from the second ``left`` on, and when that is; the address is empty when so many are due in
+    one second that there is no way to the others."""
+    if left is None:
         return None
-    left = from_unix(stretch.left)
-    if left is None or not 0 < stretch.left <= LAST_SECOND or (start is not None and int(stretch.left) <= start):
+    time = from_unix(left)
+    if time is None or not 0 < left <= LAST_SECOND or (start is not None and int(left) <= start):
         return "", ""
-    if stretch.items and int(stretch.left) <= stretch.items[0].due:
+    if stretch.items and int(left) <= stretch.items[0].due:
         return "", ""
-    return visit.here(**{"from": int(stretch.left), "p": None}), moment(left)
+    return visit.here(**{"from": int(left), "p": None}), moment(time)
 
 
 def _notices(health: Health) -> list[tuple[str, str]]:

@@ -38,7 +38,6 @@ class FailureListPage(Page):
             "options": choices(search.since, since_options(), visit, "since"),
             "lacks": _lacks(search),
             "all_url": visit.url(self.slug),
-            "groups_url": visit.url("failures"),
             "rows": [FailureRow.of(failure, visit, time) for failure in found.failures],
             "count": _count(found.total),
             "notes": found.notes,

@@ -22,7 +22,6 @@ LEAST_OF_AN_ID = 8
 """Characters of a text that may be an id."""
 QUEUES = 100
 """Queues that are suggested."""
-FILTERS = ("queue", "command", "since", "q")
 SINCE: Sequence[tuple[str, Any]] = (
     ("", gettext_lazy("any time")),
     ("1h", gettext_lazy("an hour ago")),
@@ -59,7 +58,7 @@ class JobsPage(Page):
         start = start_of(visit, SIZE)
         found = listed(state, Asked(visit, counts, fits, start))
         actions = OF_STATE.get(chosen, ())
-        asked = {"state": chosen, **{each: visit.text(each) for each in FILTERS}}
+        asked = visit.asked(state=chosen, p=None)  # an action is about what this page shows
         shown = len(found.items)
         return {
             "now": Time.of(counts.time, counts.time),
@@ -137,9 +136,6 @@ def _elsewhere(visit: Visit, chosen: str) -> str:
     if chosen in TO_COME:
         state, queue = "retrying" if chosen == "retrying" else "", visit.name("queue")
         return visit.url("delayed", state=state, command=command, queue=queue, since=visit.text("since"), q=text)
-    if chosen == "failed":
-        queue, since = visit.name("queue"), visit.text("since")
-        return visit.url("failures/list", command=command, queue=queue, since=since, q=text)
     return ""
 
 

@@ -173,7 +173,7 @@ class Advance(OnQueued):
             "%(count)s jobs are at the front of the queue now.",
             count,
         )
-        return done(text % {"count": number(count)}, told(meant.gone + meant.count - count, "gone"), meant)
+        return done(text % {"count": number(count)}, count, told(meant.gone + meant.count - count, "gone"), meant)
 
 
 class QueueForm(TextForm):
@@ -217,7 +217,7 @@ class Move(OnQueued):
         text = ngettext(
             "Moved %(count)s job to the queue %(queue)s.", "Moved %(count)s jobs to the queue %(queue)s.", count
         ) % {"count": number(count), "queue": line(goal)}
-        return done(text, told(meant.gone + meant.count - count, "gone"), meant)
+        return done(text, count, told(meant.gone + meant.count - count, "gone"), meant)
 
 
 ON_QUEUED: tuple[OnQueued, ...] = (Advance(), Move())

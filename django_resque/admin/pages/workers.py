@@ -1,4 +1,4 @@
-"""Who performs jobs and what each is doing; telling worker processes what to do, and ending running jobs."""
+"""Who performs jobs and what each is doing; telling worker processes what to do."""
 
 from __future__ import annotations
 
@@ -29,8 +29,6 @@ SHOWN = 10
 """Names in a confirmation or a message."""
 TIMEOUT = 3.0
 """Seconds that a visitor waits for what a message to a worker brings about."""
-MOST_JOBS = 10
-"""Jobs that are ended at once: each takes up to `TIMEOUT`, and a little more."""
 
 
 class WorkersPage(Page):

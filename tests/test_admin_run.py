@@ -20,10 +20,12 @@ from django.test import Client, override_settings
 
 from django_resque import Job as TrackedJob
 from django_resque import enqueue, using
+from django_resque.errors import StoreUnavailable
 from django_resque.failure import failure_record
 from django_resque.job import Job
 from django_resque.status import Status
 from django_resque.store import store
+from django_resque.store.failures import Failures
 from tests.dashboard import page, round_trips, text_of, url
 from tests.sample_commands import command, installed
 from tests.servers import RedisServer
@@ -481,6 +483,24 @@ def test_a_failure_is_retried_with_other_arguments_and_stays_unless_that_is_want
     assert "The failure was discarded." in ask(admin_client, {**sent, "confirmed": "yes"}, **query)
     assert store().failures.count() == 0
     assert clean_redis.llen("resque:queue:mail") == 2
+
+
+def test_that_the_job_is_enqueued_is_told_also_when_its_failure_cannot_be_discarded(
+    admin_client: Client, clean_redis: redis.Redis, monkeypatch
+):
+    old = Job("mailing", ("remind", 1), queue="mail")
+    fail(old)
+
+    def redis_ends(*given: object) -> None:
+        raise StoreUnavailable("Redis cannot be reached", sent=False)
+
+    monkeypatch.setattr(Failures, "discard", redis_ends)
+    sent = {"1:user_ids": "4", "queue": "mail", "discard": "on", "confirmed": "yes"}
+    text = ask(admin_client, sent, command="mailing", subcommand="remind", **{"from": old.id})
+    assert "Enqueued mailing as job " in text
+    assert "The failure could not be discarded: Redis cannot be reached" in text
+    assert clean_redis.llen("resque:queue:mail") == 1
+    assert store().failures.count() == 1
 
 
 def test_arguments_that_do_not_fit_any_more_are_told(admin_client: Client):

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from ... import whereabouts
 from ...command import CommandInfo, job_commands
+from ...errors import StoreError
 from ...failure import Failure
 from ...whereabouts import Known
 from ..action import Action, Done, NothingToDo, Plan
@@ -188,14 +189,17 @@ class Enqueue(Action):
         name = form.described.info.name
         job = form.using.enqueue(name, *form.args, **form.options)
         told = _("Enqueued %(command)s as job %(id)s.") % {"command": name, "id": job.id}
-        level = messages.SUCCESS
-        if failure is not None:
-            if visit.store.ask(visit.store.failures.discard(failure)):
-                told += " " + _("The failure was discarded.")
-            else:
-                told += " " + _("The failure was gone already.")
-                level = messages.WARNING
-        return Done(told, level=level, go_to=visit.url("job", id=job.id))
+        go_to = visit.url("job", id=job.id)
+        if failure is None:
+            return Done(told, go_to=go_to)
+        try:  # after the push: whatever happens in between, nothing is lost
+            discarded = visit.store.ask(visit.store.failures.discard(failure))
+        except StoreError as error:
+            kept = _("The failure could not be discarded: %(why)s") % {"why": reason(error)}
+            return Done(f"{told} {kept}", note=told, level=messages.WARNING, go_to=go_to)
+        if not discarded:
+            return Done(f"{told} {_('The failure was gone already.')}", level=messages.WARNING, go_to=go_to)
+        return Done(f"{told} {_('The failure was discarded.')}", go_to=go_to)
 
 
 PAGE = RunPage()

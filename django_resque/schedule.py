@@ -354,24 +354,10 @@ def _hint(key: object, known: Iterable[str]) -> str:
 
 
 def describe(entry: ScheduleEntry) -> str:
-    """When the entry is due, in plain words.
-
-    Without ``cron-descriptor``, which comes with the extra ``cli``, an expression is given as it is.
-    """
+    """When the entry is due, in plain words."""
     if entry.every is not None:
         return f"Every {_duration(entry.every)}"
-    return f"{_words(entry.cron or '')} ({entry.timezone})"
-
-
-def _words(cron: str) -> str:
-    try:
-        from cron_descriptor import FormatException, Options, get_description  # noqa: PLC0415  it may not be installed
-    except ImportError:
-        return cron
-    try:
-        return str(get_description(cron, Options(use_24hour_time_format=True, locale_code="en_US")))
-    except FormatException:  # it knows fewer forms
-        return cron
+    return f"{CronSim(entry.cron or '', datetime.now(UTC)).explain()} ({entry.timezone})"
 
 
 def _duration(seconds: int) -> str:

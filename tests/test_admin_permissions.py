@@ -30,6 +30,9 @@ def url(slug: str) -> str:
     return f"{ROOT}{slug}/" if slug else ROOT
 
 
+PAGE_URLS = {url(page.slug) for page in PAGES}
+
+
 def visitor(kind: str, **options: bool) -> Client:
     client = Client(**options)
     if VISITORS[kind] is not None:
@@ -60,10 +63,13 @@ def test_each_address_is_open_to_those_who_may_and_to_nobody_else(kind: str):
             if not is_let_in:
                 assert response.status_code == 302, case
                 assert response["Location"].startswith("/admin/login/"), case
-            elif not is_the_way:
+            elif slug not in NEEDED and not is_the_way:
                 assert response.status_code == 405, case
             elif not may(kind, slug):
                 assert response.status_code == 403, case
+            elif not is_the_way:  # it leads to the action's page
+                assert response.status_code == 302, case
+                assert response["Location"].partition("?")[0] in PAGE_URLS, case
             else:
                 assert response.status_code in (200, 302), case
                 assert "/login/" not in response.get("Location", ""), case

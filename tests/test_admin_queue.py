@@ -317,6 +317,12 @@ def test_a_queue_is_removed_and_one_is_back_at_the_list(admin_client: Client, cl
     assert "There is no queue of this name." in act(admin_client, "queue/remove", name="mail")
 
 
+def test_that_a_pause_outlives_a_queue_is_told(admin_client: Client, clean_redis: redis.Redis):
+    push(clean_redis)
+    store().ask(store().control.pause_queue("mail", "ada"))
+    assert "It stays paused." in text_of(admin_client.post(url("queue/remove", name="mail")))
+
+
 def test_it_is_paused_and_resumed_from_its_page(admin_client: Client, clean_redis: redis.Redis):
     push(clean_redis)
     back = {"one": "mail", "next": url("queue", name="mail")}

@@ -35,6 +35,8 @@ class Plan:
     grave: bool = False
     draft: bool = False
     """What was filled in elsewhere is not right yet: the form is shown again, and confirmed after that."""
+    again: bool = False
+    """It was filled in elsewhere, and one may go back to that."""
 
 
 @dataclass(frozen=True, slots=True)

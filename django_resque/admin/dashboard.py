@@ -14,7 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 from django.utils.cache import get_conditional_response
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from ..errors import ResqueError
 from .action import Action, Done, NothingToDo, Plan
@@ -33,7 +33,7 @@ FRAGMENT = "X-Resque-Fragment"
 the script is to look again; 0: not any more."""
 LONGEST_NOTE = 200
 """Characters that the log has room for."""
-_NOT_OF_THE_FORM = ("csrfmiddlewaretoken", "confirmed")
+_NOT_OF_THE_FORM = ("csrfmiddlewaretoken", "confirmed", "again")
 
 
 class DashboardAdmin(ModelAdmin):
@@ -42,7 +42,10 @@ class DashboardAdmin(ModelAdmin):
     def get_urls(self) -> list[URLPattern]:
         return [
             *(self._path(page.slug, require_safe(self._page_view(page))) for page in PAGES),
-            *(self._path(action.slug, require_POST(self._action_view(action))) for action in ACTIONS),
+            *(
+                self._path(action.slug, require_http_methods(["GET", "HEAD", "POST"])(self._action_view(action)))
+                for action in ACTIONS
+            ),
         ]
 
     def _path(self, slug: str, view: Any) -> URLPattern:
@@ -100,6 +103,8 @@ class DashboardAdmin(ModelAdmin):
 
     def _action_view(self, action: Action) -> Any:
         def view(request: HttpRequest) -> HttpResponse:
+            if request.method != "POST":  # after a login, or a question that was loaded again: nothing is done
+                return HttpResponseRedirect(self._visit(request, action.permission).url(action.page, request.GET))
             visit = self._visit(request, action.permission)
             back = visit.back or visit.url(action.page)
             try:
@@ -110,7 +115,7 @@ class DashboardAdmin(ModelAdmin):
             except ResqueError as error:
                 messages.error(request, reason(error))
                 return HttpResponseRedirect(back)
-            if "confirmed" not in request.POST or (plan.form is not None and not plan.form.is_valid()):
+            if "confirmed" not in request.POST or plan.draft or (plan.form is not None and not plan.form.is_valid()):
                 return self._confirmation(visit, action, plan, back)
             done = self._carried_out(visit, action, plan)
             return HttpResponseRedirect(done.go_to or back)

@@ -24,6 +24,18 @@ InBrowser = Callable[..., None]
 NOW = datetime.now(UTC)
 
 
+def test_of_a_long_output_the_end_is_seen(in_browser: InBrowser, clean_redis: redis.Redis):
+    failure = fail(clean_redis, "act", minutes=1)
+
+    def look(page: Page) -> None:
+        page.goto(url("failure", digest=failure.digest))
+        output = page.locator("pre[data-key=output]")
+        assert output.evaluate("each => each.scrollHeight > each.clientHeight")
+        assert output.evaluate("each => each.scrollTop + each.clientHeight >= each.scrollHeight - 1")
+
+    in_browser(look)
+
+
 def fail(client: redis.Redis, command: str, *args: Any, minutes: int, **given: Any) -> Failure:
     fields: dict[str, Any] = {
         "queue": "mail",

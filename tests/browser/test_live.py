@@ -49,6 +49,27 @@ def test_a_queue_is_paused_and_resumed_after_a_confirmation(in_browser: InBrowse
     in_browser(look, java_script_enabled=scripts)
 
 
+def test_a_page_that_is_not_answered_any_more_says_so(in_browser: InBrowser, mail: redis.Redis):
+    def look(page: Page) -> None:
+        page.clock.install()
+        page.goto(QUEUES)
+        turn_on(page)
+        lost = page.locator("#resque-lost")
+        expect(lost).to_be_empty()
+        page.route("**/queues/", lambda route: route.fulfill(status=204))
+        next_look(page)
+        expect(lost).to_have_text("The page is not answered: this is how it was.")
+        page.unroute("**/queues/")
+        next_look(page)
+        expect(lost).to_be_empty()
+        page.context.clear_cookies()
+        page.clock.run_for(5_000)
+        expect(lost).to_have_text("The page is closed to you now: load it anew.")
+        expect(page.get_by_role("switch", name="Live")).to_have_attribute("aria-checked", "false")
+
+    in_browser(look)
+
+
 def test_all_rows_can_be_ticked_at_once(in_browser: InBrowser, mail: redis.Redis):
     def look(page: Page) -> None:
         page.goto(QUEUES)

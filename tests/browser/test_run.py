@@ -81,6 +81,29 @@ def test_what_is_wrong_is_put_right_and_confirmed_then(in_browser: InBrowser, cl
     ]
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_one_goes_back_from_the_question_to_what_was_filled_in(
+    in_browser: InBrowser, clean_redis: redis.Redis, scripts: bool
+):
+    def look(page: Page) -> None:
+        page.goto(url("run", command="mailing", subcommand="send_sign_up_email"))
+        page.get_by_label("user_id").fill("42")
+        page.get_by_label("--dry-run").check()
+        page.get_by_role("button", name="Enqueue").click()
+        page.get_by_role("button", name="Change it once more").click()
+        expect(page.get_by_text("What is to be enqueued?")).to_be_visible()
+        expect(page.get_by_label("--dry-run")).to_be_checked()
+        expect(page.get_by_label("user_id")).to_have_value("42")
+        page.get_by_label("user_id").fill("43")
+        page.get_by_role("button", name="Enqueue").click()
+        expect(page.get_by_text("manage.py mailing send_sign_up_email 43 --dry-run")).to_be_visible()
+        page.get_by_role("button", name="Enqueue").click()
+        expect(page.get_by_text("Enqueued mailing as job")).to_be_visible()
+
+    in_browser(look, java_script_enabled=scripts)
+    assert clean_redis.llen("resque:queue:mail") == 1
+
+
 def test_nothing_is_sent_without_what_is_required(in_browser: InBrowser, clean_redis: redis.Redis):
     def look(page: Page) -> None:
         page.goto(url("run", command="act", subcommand="tell"))

@@ -56,6 +56,7 @@ class JobPage(Page):
             "title": _("Job: %(command)s") % {"command": details.command} if details.command else self.title,
             "every": _every(known),
             "arguments_unknown": known.found is None,
+            "has_ended": known.seen is not None and known.seen.ended,
             "buttons": _buttons(known, details, visit),
             "change_url": _change_url(known, visit),
         }

@@ -56,7 +56,7 @@ class QueuePage(Page):
             except StoreError as error:  # it is no list any more
                 trouble.append(reason(error))
         for_one = [action for action in ON_JOBS if not isinstance(action, Move)]
-        asked = {"queue": name, "state": "queued"}
+        asked = {"name": name, "queue": name, "state": "queued"}
         total, more = found.total, found.more
         return {
             "title": _("Queue %(name)s") % {"name": line(name)} if name else self.title,
@@ -233,13 +233,13 @@ class OnQueue(Action):
     permission = "clear_queue"
     page = "queue"
 
-    def _length(self, visit: Visit) -> int:
-        """How many jobs are in it."""
+    def _length(self, visit: Visit) -> tuple[int, bool]:
+        """How many jobs are in it, and whether it is paused."""
         name = _named(visit, "name")
         view = visit.store.queue_view(name)
         if not view.exists:
             raise NothingToDo(_("There is no queue of this name."))
-        return visit.store.queues.size(name)  # raises for what is no list
+        return visit.store.queues.size(name), view.state.paused  # raises for what is no list
 
 
 class Clear(OnQueue):
@@ -249,7 +249,7 @@ class Clear(OnQueue):
     label = gettext_lazy("Clear")
 
     def plan(self, visit: Visit) -> Plan:
-        count = self._length(visit)
+        count, _paused = self._length(visit)
         if not count:
             raise NothingToDo(_("Nothing waits in this queue."))
         question = ngettext(
@@ -272,12 +272,14 @@ class Remove(OnQueue):
     label = gettext_lazy("Remove")
 
     def plan(self, visit: Visit) -> Plan:
-        count = self._length(visit)
+        count, paused = self._length(visit)
         question = ngettext(
             "Remove the queue %(queue)s with %(count)s job? What is enqueued later makes it anew.",
             "Remove the queue %(queue)s with %(count)s jobs? What is enqueued later makes it anew.",
             count,
         ) % {"count": number(count), "queue": line(name_of(visit))}
+        if paused:
+            question += " " + _("It stays paused.")
         return Plan(1, question, grave=count > 0)
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:

@@ -178,11 +178,13 @@ class Enqueue(Action):
         form = _form(visit, described, before, visit.request.POST)
         if not form.is_valid():
             return Plan(0, _("Some of it is not right yet."), form=form, draft=True)
+        if "again" in visit.request.POST:
+            return Plan(0, _("What is to be enqueued?"), form=form, draft=True)
         failure = _failure(visit, before) if form.cleaned_data.get("discard") else None
         question = ngettext("Enqueue %(count)s job?", "Enqueue %(count)s jobs?", 1) % {"count": number(1)}
         if failure is not None:
             question += " " + _("The failure is discarded.")
-        return Plan(1, question, what=(form, failure), items=form.in_words())
+        return Plan(1, question, what=(form, failure), items=form.in_words(), again=True)
 
     def carry_out(self, visit: Visit, plan: Plan) -> Done:
         form, failure = plan.what

@@ -129,11 +129,13 @@ class ChangeEntry(Action):
 def _plan(visit: Visit, form: EntryForm, question: str) -> Plan:
     if not form.is_valid():
         return Plan(1, _("This cannot be an entry yet."), form=form, draft=True)
+    if "again" in visit.request.POST:
+        return Plan(1, _("What is the entry to be?"), form=form, draft=True)
     entry = form.entry
     slots = entry.next_slots(visit.store.time(), SLOTS)
     when = [_("next: %(when)s") % {"when": moment(time)} for time in map(from_unix, slots) if time is not None]
     items = [line(entry.name), line_of_entry(visit, entry), line(entry.cron or ""), line(describe(entry)), *when]
-    return Plan(1, question, form, [item for item in items if item])
+    return Plan(1, question, form, [item for item in items if item], again=True)
 
 
 PAGE = ScheduleEntryPage()

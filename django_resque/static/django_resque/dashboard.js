@@ -9,6 +9,7 @@
     const REMEMBERED = "django_resque.live";
     const live = document.getElementById("resque-live");
     const button = document.getElementById("resque-switch");
+    const lost = document.getElementById("resque-lost");
     let etag = "";
     let timer = 0;
     let asking = false;
@@ -55,6 +56,14 @@
 
     const isOn = () => button !== null && button.getAttribute("aria-checked") === "true";
 
+    // What is said of a page that cannot be looked at.
+    const tell = what => {
+        const text = lost.dataset[what] || "";
+        if (lost.textContent !== text) {
+            lost.textContent = text;
+        }
+    };
+
     const plan = () => {
         clearTimeout(timer);
         const seconds = Number(live.dataset.every); // 0: there is nothing more to see
@@ -76,11 +85,14 @@
             }
             const response = await fetch(location.href, {headers, cache: "no-store", credentials: "same-origin"});
             if (!response.headers.has(FRAGMENT)) {
-                if (response.redirected || [401, 403, 404].includes(response.status)) {
+                const isClosed = response.redirected || [401, 403, 404].includes(response.status);
+                if (isClosed) {
                     turn(false); // logged out, no longer allowed, or the page is gone
                 }
+                tell(isClosed ? "closed" : "away");
                 return;
             }
+            tell("");
             if (!isOn()) {
                 return; // turned off meanwhile
             }
@@ -90,7 +102,7 @@
                 show(await response.text());
             }
         } catch {
-            // the network is away; the next look will tell
+            tell("away"); // the next look will tell whether it is still so
         } finally {
             asking = false;
             plan();
@@ -176,6 +188,9 @@
     if (live) {
         readClock();
         setInterval(tick, 1000);
+        for (const output of live.querySelectorAll("pre[data-key=output]")) {
+            output.scrollTop = output.scrollHeight; // where it goes on
+        }
     }
 
     // -- conveniences --------------------------------------------------------------------------------------------------

@@ -354,10 +354,22 @@ def _hint(key: object, known: Iterable[str]) -> str:
 
 
 def describe(entry: ScheduleEntry) -> str:
-    """When the entry is due, in plain words."""
+    """When the entry is due, in plain words: those of ``cron-descriptor``, which comes with the extra ``cli``, or else
+    of ``cronsim``."""
     if entry.every is not None:
         return f"Every {_duration(entry.every)}"
-    return f"{CronSim(entry.cron or '', datetime.now(UTC)).explain()} ({entry.timezone})"
+    return f"{_words(entry.cron or '')} ({entry.timezone})"
+
+
+def _words(cron: str) -> str:
+    try:
+        from cron_descriptor import FormatException, Options, get_description  # noqa: PLC0415  it may not be installed
+    except ImportError:
+        return CronSim(cron, datetime.now(UTC)).explain()
+    try:
+        return str(get_description(cron, Options(use_24hour_time_format=True, locale_code="en_US")))
+    except FormatException:  # it knows fewer forms
+        return CronSim(cron, datetime.now(UTC)).explain()
 
 
 def _duration(seconds: int) -> str:

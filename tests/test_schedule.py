@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import math
 from datetime import datetime, timedelta
 from typing import Any
@@ -297,9 +298,22 @@ def test_of_too_many_missed_slots_the_last_ones_are_made_up_for():
         (entry(every=3600), "Every hour"),
         (entry(every=5400), "Every 1 hour and 30 minutes"),
         (entry(every=90_061), "Every 1 day, 1 hour, 1 minute and 1 second"),
-        (entry(timezone=BERLIN), "At 03:00 every day (Europe/Berlin)"),
-        (entry("*/5 9-17 * * MON-FRI"), "Every fifth minute from 09:00 through 17:59 on Monday through Friday (UTC)"),
+        (entry(timezone=BERLIN), "At 03:00 (Europe/Berlin)"),
+        (entry("*/5 9-17 * * MON-FRI"), "Every 5 minutes, between 09:00 and 17:59, Monday through Friday (UTC)"),
     ],
 )
 def test_an_entry_is_described_in_plain_words(of: ScheduleEntry, words: str):
+    pytest.importorskip("cron_descriptor")
     assert describe(of) == words
+
+
+def test_without_the_extra_the_words_are_simpler(monkeypatch: pytest.MonkeyPatch):
+    real = builtins.__import__
+
+    def without(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("cron_descriptor"):
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    assert describe(entry()) == "At 03:00 every day (UTC)"

@@ -120,7 +120,7 @@ def test_entries_are_added_and_listed():
     with override_settings(RESQUE=IN_SETTINGS):
         ran = verb("schedule", "add", "nightly", "--cron", "0 3 * * *", "--timezone", "UTC", "act", "tell", "x")
         assert ran.code == 0
-        assert ran.out.startswith("Added nightly: At 03:00 every day (UTC), next ")
+        assert ran.out.startswith("Added nightly: At 03:00 (UTC), next ")
         hourly, nightly = verb("schedule", "--json").json
         assert verb("schedule", "list", "--json").json == [hourly, nightly]
         lines = verb("schedule").lines

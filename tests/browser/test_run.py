@@ -90,7 +90,7 @@ def test_one_goes_back_from_the_question_to_what_was_filled_in(
         page.get_by_label("user_id").fill("42")
         page.get_by_label("--dry-run").check()
         page.get_by_role("button", name="Enqueue").click()
-        page.get_by_role("button", name="Change it once more").click()
+        page.get_by_role("button", name="Back to the form").click()
         expect(page.get_by_text("What is to be enqueued?")).to_be_visible()
         expect(page.get_by_label("--dry-run")).to_be_checked()
         expect(page.get_by_label("user_id")).to_have_value("42")

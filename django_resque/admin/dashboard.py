@@ -103,9 +103,9 @@ class DashboardAdmin(ModelAdmin):
 
     def _action_view(self, action: Action) -> Any:
         def view(request: HttpRequest) -> HttpResponse:
-            if request.method != "POST":  # after a login, or a question that was loaded again: nothing is done
-                return HttpResponseRedirect(self._visit(request, action.permission).url(action.page, request.GET))
             visit = self._visit(request, action.permission)
+            if request.method != "POST":  # after a login, or a question that was loaded again: nothing is done
+                return HttpResponseRedirect(visit.url(action.page, request.GET))
             back = visit.back or visit.url(action.page)
             try:
                 plan = action.plan(visit)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from django.contrib import messages
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext, ngettext_lazy
+from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from ... import control
 from ...control import Outcome, Result, Target
@@ -304,54 +304,59 @@ TELLING: tuple[Telling, ...] = (PauseWorkers(), ResumeWorkers(), StopWorkers(), 
 # -- all of them -------------------------------------------------------------------------------------------------------
 
 
-class PauseEverything(Action):
+class OnEverything(Action):
+    """Have no worker take jobs, whoever it is, or have them take jobs again. ``pauses`` says which; ``question`` states
+    the number of workers, ``needless`` is said where it is so already, and ``done`` when it is done."""
+
+    permission = "control_worker"
+    page = "workers"
+    pauses: ClassVar[bool]
+    question: ClassVar[Any]
+    needless: ClassVar[Any]
+    done: ClassVar[Any]
+
+    def plan(self, visit: Visit) -> Plan:
+        table = visit.store.worker_table()
+        if table.all_paused is self.pauses:
+            raise NothingToDo(str(self.needless))
+        count = table.worker_count
+        return Plan(count, self.question % {"count": number(count), "number": count})
+
+    def carry_out(self, visit: Visit, plan: Plan) -> Done:
+        visit.store.ask(visit.store.control.pause_all(self.pauses))
+        return Done(str(self.done))
+
+
+class PauseEverything(OnEverything):
     """Have no worker take jobs, whoever it is."""
 
     slug = "workers/pause-everything"
-    permission = "control_worker"
     label = gettext_lazy("Pause everything")
-    page = "workers"
-
-    def plan(self, visit: Visit) -> Plan:
-        table = visit.store.worker_table()
-        if table.all_paused:
-            raise NothingToDo(_("Everything is paused already."))
-        question = ngettext(
-            "Pause everything? %(count)s worker, and whoever starts later, takes no more jobs until everything is"
-            " resumed. What runs is finished.",
-            "Pause everything? %(count)s workers, those of other programs too, and whoever starts later, take no more"
-            " jobs until everything is resumed. What runs is finished.",
-            table.worker_count,
-        )
-        return Plan(table.worker_count, question % {"count": number(table.worker_count)})
-
-    def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        visit.store.ask(visit.store.control.pause_all(True))
-        return Done(_("Everything is paused: no worker takes jobs."))
+    pauses = True
+    question = ngettext_lazy(
+        "Pause everything? %(count)s worker, and whoever starts later, takes no more jobs until everything is resumed."
+        " What runs is finished.",
+        "Pause everything? %(count)s workers, those of other programs too, and whoever starts later, take no more jobs"
+        " until everything is resumed. What runs is finished.",
+        "number",
+    )
+    needless = gettext_lazy("Everything is paused already.")
+    done = gettext_lazy("Everything is paused: no worker takes jobs.")
 
 
-class ResumeEverything(Action):
+class ResumeEverything(OnEverything):
     """Have workers take jobs again, but for those that are paused one by one."""
 
     slug = "workers/resume-everything"
-    permission = "control_worker"
     label = gettext_lazy("Resume everything")
-    page = "workers"
-
-    def plan(self, visit: Visit) -> Plan:
-        table = visit.store.worker_table()
-        if not table.all_paused:
-            raise NothingToDo(_("Not everything is paused; workers and queues are resumed one by one."))
-        question = ngettext(
-            "Resume everything? %(count)s worker takes jobs again, unless it is paused itself.",
-            "Resume everything? %(count)s workers take jobs again, but for those that are paused themselves.",
-            table.worker_count,
-        )
-        return Plan(table.worker_count, question % {"count": number(table.worker_count)})
-
-    def carry_out(self, visit: Visit, plan: Plan) -> Done:
-        visit.store.ask(visit.store.control.pause_all(False))
-        return Done(_("Workers take jobs again."))
+    pauses = False
+    question = ngettext_lazy(
+        "Resume everything? %(count)s worker takes jobs again, unless it is paused itself.",
+        "Resume everything? %(count)s workers take jobs again, but for those that are paused themselves.",
+        "number",
+    )
+    needless = gettext_lazy("Not everything is paused; workers and queues are resumed one by one.")
+    done = gettext_lazy("Workers take jobs again.")
 
 
 PAGE = WorkersPage()
